@@ -1,0 +1,102 @@
+"""The forward pass of a transformer without biases or layer norm, in numpy, on a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tracrlab.compiler.architecture import Architecture, Layer
+
+_MASKED = np.float32(-1e30)
+
+
+@dataclass
+class Trace:
+    """What a forward pass computed on the way.
+
+    Attributes:
+      residuals: the residual stream after the embedding and after every half-layer, each
+        float32 [inputs, positions, d_model].
+      attention: the attention pattern of each layer with heads, by layer number, each
+        float32 [inputs, heads, queries, keys].
+      hidden: the MLP activations of each layer with an MLP, by layer number, each
+        float32 [inputs, positions, neurons].
+    """
+
+    residuals: list[np.ndarray] = field(default_factory=list)
+    attention: dict[int, np.ndarray] = field(default_factory=dict)
+    hidden: dict[int, np.ndarray] = field(default_factory=dict)
+
+
+def forward(
+    architecture: Architecture,
+    weights: Mapping[str, np.ndarray],
+    codes: np.ndarray,
+    lengths: np.ndarray,
+    trace: Trace | None = None,
+) -> np.ndarray:
+    """Runs the model.
+
+    Args:
+      architecture: the model's sizes.
+      weights: its weights by name, float32.
+      codes: rows of ``token_embed``, int64 [inputs, positions], position 0 the BOS symbol.
+      lengths: number of positions of each input that are not padding, BOS counted, [inputs].
+      trace: collects what is computed on the way, where it is given.
+
+    Returns:
+      the unembedded output, float32 [inputs, positions, output_size]; without meaning at padding.
+    """
+    positions = codes.shape[1]
+    residual = weights["token_embed"][codes] + weights["pos_embed"][:positions]
+    visible = (np.arange(positions) < lengths[:, None])[:, None, None, :]
+    if architecture.causal:
+        visible = visible & np.tri(positions, dtype=bool)
+    hidden_from = None if visible.all() else ~visible
+    if trace is not None:
+        trace.residuals.append(residual)
+    for number, layer in enumerate(architecture.layers):
+        if layer.heads:
+            residual = residual + _attention(number, layer, weights, residual, hidden_from, trace)
+        if trace is not None:
+            trace.residuals.append(residual)
+        if layer.mlp_hidden:
+            hidden = residual @ weights[f"layer_{number}/mlp/linear_1"]
+            np.maximum(hidden, 0, out=hidden)
+            residual = residual + hidden @ weights[f"layer_{number}/mlp/linear_2"]
+            if trace is not None:
+                trace.hidden[number] = hidden
+        if trace is not None:
+            trace.residuals.append(residual)
+    return residual @ weights["unembed"]
+
+
+def _attention(
+    number: int,
+    layer: Layer,
+    weights: Mapping[str, np.ndarray],
+    residual: np.ndarray,
+    hidden_from: np.ndarray | None,
+    trace: Trace | None,
+) -> np.ndarray:
+    inputs, positions, _ = residual.shape
+
+    def split(name: str, size: int) -> np.ndarray:
+        projected = residual @ weights[f"layer_{number}/attn/{name}"]
+        return projected.reshape(inputs, positions, layer.heads, size).transpose(0, 2, 1, 3)
+
+    query, key = split("query", layer.key_size), split("key", layer.key_size)
+    logits = query @ key.swapaxes(2, 3)
+    logits *= np.float32(1 / np.sqrt(layer.key_size))
+    if hidden_from is not None:
+        np.putmask(logits, np.broadcast_to(hidden_from, logits.shape), _MASKED)
+    logits -= logits.max(axis=-1, keepdims=True)
+    pattern = np.exp(logits, out=logits)
+    pattern /= pattern.sum(axis=-1, keepdims=True)
+    if trace is not None:
+        trace.attention[number] = pattern
+    mixed = pattern @ split("value", layer.value_size)
+    mixed = mixed.transpose(0, 2, 1, 3).reshape(inputs, positions, -1)
+    return mixed @ weights[f"layer_{number}/attn/linear"]
