@@ -95,6 +95,7 @@ def compile_table(table: TruthTable, limits: Limits | None = None) -> CompiledMo
 
 def lay_out(table: TruthTable, limits: Limits) -> Layout:
     """The plan of a program's model, checked against what can be represented and the limits."""
+    _check_vocabulary(table.domain.vocab)
     check_supported(table)
     layout = plan(table.program, value_sets(table, limits), table.domain, BOS)
     layout.architecture.check(limits)

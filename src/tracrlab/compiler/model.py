@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from tracrlab.compiler.architecture import Architecture, Layer
 from tracrlab.compiler.forward import Trace, forward
 from tracrlab.errors import TracrLabError
 from tracrlab.files import atomic_path
-from tracrlab.rasp.program import CATEGORICAL, Program
+from tracrlab.rasp.program import CATEGORICAL, NUMERICAL, Program
 from tracrlab.rasp.values import Value, literal, parse_literal
 
 #: Symbols that stand for the beginning of the sequence and for padding; no vocabulary has them.
@@ -24,7 +25,7 @@ PAD = "compiler_pad"
 #: A one-hot output whose largest entry is below this is None.
 PRESENT = 0.5
 
-_FORMAT = "tracrlab model"
+_FORMAT = "tracrlab_model"
 _VERSION = 1
 
 
@@ -118,7 +119,9 @@ class CompiledModel:
         """Writes a safetensors file with all metadata as JSON in its header."""
         from safetensors.numpy import save_file
 
-        metadata = {"format": _FORMAT, "version": str(_VERSION), "model": json.dumps(self._meta())}
+        # One entry: safetensors writes several in a different order each time.
+        meta = {"version": _VERSION, **self._meta()}
+        metadata = {_FORMAT: json.dumps(meta | {"sha256": _digest(meta, self.weights)})}
         weights = {name: np.ascontiguousarray(value) for name, value in self.weights.items()}
         with atomic_path(path) as temporary:
             save_file(weights, temporary, metadata=metadata)
@@ -152,18 +155,28 @@ class CompiledModel:
             raise TracrLabError(f"there is no model file {path}.")
         try:
             with safe_open(path, framework="numpy") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != _FORMAT or metadata.get("version") != str(_VERSION):
-                    raise TracrLabError(
-                        f"{path} is not a model file of version {_VERSION}; compile it again."
-                    )
-                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return cls._from_meta(json.loads(metadata["model"]), weights, path)
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise TracrLabError(f"the model file {path} is damaged ({error}).") from None
+                meta = json.loads((file.metadata() or {}).get(_FORMAT, "{}"))
+                if meta.get("version") == _VERSION:
+                    weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                    return cls._from_meta(meta, weights)
+        except (
+            SafetensorError,
+            TracrLabError,
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+        ) as error:
+            reason = str(error).rstrip(".")
+            raise TracrLabError(
+                f"the model file {path} is damaged ({reason}); compile it again."
+            ) from None
+        raise TracrLabError(f"{path} is not a model file of version {_VERSION}; compile it again.")
 
     @classmethod
-    def _from_meta(cls, meta: dict, weights: dict, path: str | Path) -> CompiledModel:
+    def _from_meta(cls, meta: dict, weights: dict) -> CompiledModel:
+        """A model from its header and weights; raises ValueError where they do not fit."""
         architecture = Architecture(
             input_symbols=tuple(parse_literal(symbol) for symbol in meta["input_symbols"]),
             max_seq_len=meta["max_seq_len"],
@@ -173,13 +186,11 @@ class CompiledModel:
             causal=meta["causal"],
         )
         if {name: value.shape for name, value in weights.items()} != architecture.shapes:
-            raise TracrLabError(f"the weights in {path} do not have the shapes its header says.")
+            raise ValueError("its weights do not have the shapes that its header says")
         for name, value in weights.items():
             if value.dtype != np.float32 or not np.isfinite(value).all():
-                raise TracrLabError(
-                    f"the weight {name} in {path} holds numbers that are not finite float32."
-                )
-        return cls(
+                raise ValueError(f"its weight {name} holds numbers that are not finite float32")
+        model = cls(
             architecture=architecture,
             weights={name: weights[name] for name in architecture.shapes},
             labels=tuple(meta["labels"]),
@@ -187,6 +198,28 @@ class CompiledModel:
             output_values=tuple(parse_literal(value) for value in meta["output_values"]),
             program=None if meta["program"] is None else Program.from_text(meta["program"]),
         )
+        categorical = model.output_encoding == CATEGORICAL
+        for part, fits in (
+            ("input_symbols", architecture.input_symbols.count(BOS) == 1),
+            ("causal", isinstance(architecture.causal, bool)),
+            ("labels", len(model.labels) in (0, architecture.d_model)),
+            ("output_encoding", model.output_encoding in (CATEGORICAL, NUMERICAL)),
+            ("output_values", not categorical or len(model.output_values) == meta["output_size"]),
+        ):
+            if not fits:
+                raise ValueError(f"the {part} in its header do not fit its weights")
+        digest = meta.pop("sha256")
+        if digest != _digest(meta, model.weights):
+            raise ValueError("its contents do not have the checksum that its header says")
+        return model
+
+
+def _digest(meta: dict, weights: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of a model file's contents: metadata, then the weights in order."""
+    digest = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
+    for weight in weights.values():
+        digest.update(np.ascontiguousarray(weight))
+    return digest.hexdigest()
 
 
 def _text_or_none(program: Program | None) -> str | None:

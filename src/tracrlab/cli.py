@@ -1,0 +1,357 @@
+"""The command line: every rule's work as a command that a person can run alone.
+
+Heavy libraries are imported inside the commands, so that help answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tracrlab.errors import TracrLabError
+from tracrlab.figures.command import app as figure_app
+
+app = typer.Typer(
+    help="Programs into transformer weights, and back.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+zoo_app = typer.Typer(help="The steps that make a zoo; rules call them.", no_args_is_help=True)
+app.add_typer(zoo_app, name="zoo")
+app.add_typer(figure_app, name="figure")
+
+ConfigOption = Annotated[
+    str,
+    typer.Option(
+        "--config", help="A YAML file, or a JSON object; what it leaves out has defaults."
+    ),
+]
+Outputs = Annotated[
+    list[Path], typer.Option("--out", help="File to write; .csv or .md. Give it again for more.")
+]
+ProgramArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A library name, path.py:function, a .rasp file, - for standard input, or text."
+    ),
+]
+VocabOption = Annotated[
+    str | None, typer.Option(help="Input symbols: a,b,c or 0,1,2. Library programs have their own.")
+]
+LengthOption = Annotated[int | None, typer.Option(help="Longest input.")]
+CausalOption = Annotated[bool, typer.Option("--causal", help="Mask attention causally.")]
+
+
+def main() -> None:
+    """Runs the command line; wrong input ends in one sentence and exit code 2."""
+    try:
+        app()
+    except TracrLabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(141)
+
+
+@app.command()
+def sample(
+    config: ConfigOption = "{}",
+    shard: Annotated[int | None, typer.Option(help="Write this shard of candidates.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Parquet file of the shard.")] = None,
+    count: Annotated[int, typer.Option(help="Without --shard: print this many programs.")] = 1,
+    start: Annotated[int, typer.Option(help="Without --shard: index of the first.")] = 0,
+) -> None:
+    """Sample random programs: a shard of candidates for a zoo, or a few to look at.
+
+    Example: tracrlab sample --count 2 --config '{"zoo": {"ops": [5, 5]}}'
+    """
+    from tracrlab.config import load_config
+    from tracrlab.rasp.sampler import sample as sample_program
+    from tracrlab.zoo.sampling import sample_shard, sampler_settings
+
+    configuration = load_config(config)
+    if (shard is None) != (out is None):
+        raise TracrLabError("--shard and --out belong together; give both or neither.")
+    if shard is not None:
+        sample_shard(configuration, shard, out)
+        return
+    settings = sampler_settings(configuration)
+    for index in range(start, start + count):
+        sampled = sample_program(settings, configuration.seed, index)
+        print(f"# seed {configuration.seed}, index {index}, behaviour {sampled.table.behaviour}")
+        print(f"{sampled.program.text()}\n")
+
+
+@zoo_app.command("select")
+def zoo_select(
+    programs_dir: Annotated[Path, typer.Option(help="Folder of the sampled shards.")],
+    out_dir: Annotated[Path, typer.Option(help="Folder for the selected shards.")],
+    config: ConfigOption = "{}",
+) -> None:
+    """Take one program of each behaviour until the zoo is full, and cut splits and shards."""
+    from tracrlab.config import load_config
+    from tracrlab.zoo.selecting import select_programs
+
+    configuration = load_config(config)
+    select_programs(
+        configuration,
+        shard_files(programs_dir, configuration.zoo.program_shards),
+        shard_files(out_dir, configuration.zoo.shards),
+    )
+
+
+@zoo_app.command("build")
+def zoo_build(
+    selected: Annotated[Path, typer.Argument(help="A shard of selected programs.")],
+    out: Annotated[Path, typer.Option(help="The zoo shard to write.")],
+    config: ConfigOption = "{}",
+) -> None:
+    """Compile and verify the programs of a selected shard."""
+    from tracrlab.config import load_config
+    from tracrlab.zoo.building import build_shard
+
+    build_shard(load_config(config), selected, out)
+
+
+@zoo_app.command("manifest")
+def zoo_manifest(
+    selected_dir: Annotated[Path, typer.Option(help="Folder of the selected shards.")],
+    shards_dir: Annotated[Path, typer.Option(help="Folder of the zoo's shards.")],
+    out: Annotated[Path, typer.Option(help="The manifest to write.")],
+    config: ConfigOption = "{}",
+) -> None:
+    """Write the manifest of finished shards: counts, configuration and checksums."""
+    from tracrlab.config import load_config
+    from tracrlab.zoo.manifest import write_manifest
+
+    configuration = load_config(config)
+    write_manifest(
+        configuration,
+        shard_files(selected_dir, 1)[0],
+        shard_files(shards_dir, configuration.zoo.shards),
+        out,
+    )
+
+
+@zoo_app.command("stats")
+def zoo_stats(
+    manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")], out: Outputs
+) -> None:
+    """Count what is in a zoo: ops, functions, sizes, rejections."""
+    from tracrlab.figures.zoo import statistics_table
+    from tracrlab.tables import write_tables
+    from tracrlab.zoo.statistics import load_rows
+
+    rows, rejections, _ = load_rows(manifest)
+    write_tables(statistics_table(rows, rejections), out)
+
+
+@app.command()
+def library(out: Outputs) -> None:
+    """Compile every library program and write its sizes as a table."""
+    from tracrlab.library_table import library_table
+    from tracrlab.tables import write_tables
+
+    write_tables(library_table(), out)
+
+
+@app.command("compile")
+def compile_command(
+    program: ProgramArgument,
+    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
+    vocab: VocabOption = None,
+    length: LengthOption = None,
+    causal: CausalOption = False,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Tracr's own weights, bit for bit.")
+    ] = False,
+) -> None:
+    """Compile a program to transformer weights.
+
+    Example: tracrlab compile hist --out hist.safetensors
+    """
+    from tracrlab.compiler import compile as compile_program
+
+    found, domain = _program_and_domain(program, vocab, length, causal)
+    model = compile_program(
+        found.program,
+        domain.vocab,
+        domain.max_seq_len,
+        domain.causal,
+        reference=reference,
+        inputs=domain.inputs,
+    )
+    model.save(out)
+    architecture = model.architecture
+    print(
+        f"{out}: {found.name}, {architecture.weight_count:,} weights, "
+        f"{len(architecture.layers)} layers, {architecture.d_model} wide"
+    )
+
+
+@app.command()
+def run(
+    source: Annotated[
+        str, typer.Argument(help="A .safetensors model, or a program (as for compile).")
+    ],
+    tokens: Annotated[str, typer.Argument(help="The input: 'a b a', 'a,b,a' or 'aba'.")],
+    vocab: VocabOption = None,
+    length: LengthOption = None,
+    causal: CausalOption = False,
+) -> None:
+    """Run a model or a program on an input; a program is compiled and run both ways.
+
+    Example: tracrlab run hist "h e l l o"
+    """
+    from tracrlab.compiler import CompiledModel
+    from tracrlab.compiler import compile as compile_program
+    from tracrlab.programs import parse_symbols
+    from tracrlab.rasp import Domain, Program, evaluate
+    from tracrlab.show import run_table
+
+    symbols = parse_symbols(tokens)
+    if source.endswith(".safetensors"):
+        model = CompiledModel.load(source)
+        print(run_table(symbols, {"model": model.apply(symbols)}))
+        return
+    found, domain = _program_and_domain(source, vocab, length, causal)
+    model = compile_program(
+        found.program, domain.vocab, domain.max_seq_len, domain.causal, inputs=domain.inputs
+    )
+    outputs = model.apply(symbols)
+    program = (
+        found.program if isinstance(found.program, Program) else Program.from_tracr(found.program)
+    )
+    single = Domain(domain.vocab, domain.max_seq_len, domain.causal, inputs=(symbols,))
+    expected = evaluate(program, single).output.decoded(single, 0)
+    print(run_table(symbols, {"program": expected, "model": outputs}))
+
+
+@app.command()
+def show(
+    program: ProgramArgument,
+    vocab: VocabOption = None,
+    length: LengthOption = None,
+    causal: CausalOption = False,
+) -> None:
+    """Print a program, its s-ops with their values, and the layers it compiles to.
+
+    Example: tracrlab show sort_unique
+    """
+    from tracrlab.compiler.architecture import Limits
+    from tracrlab.compiler.compiling import lay_out
+    from tracrlab.rasp import Program, evaluate
+    from tracrlab.show import aligned, layer_table, s_op_table
+
+    found, domain = _program_and_domain(program, vocab, length, causal)
+    rasp_program = (
+        found.program if isinstance(found.program, Program) else Program.from_tracr(found.program)
+    )
+    layout = lay_out(evaluate(rasp_program, domain), Limits())
+    try:
+        text = rasp_program.text(names=True)
+    except TracrLabError as error:
+        text = f"({error})"
+    sizes = layout.architecture
+    print(f"{text}\n\n{aligned(s_op_table(layout))}\n\n{aligned(layer_table(layout))}\n")
+    print(f"{sizes.weight_count:,} weights, residual stream {sizes.d_model} wide")
+
+
+@app.command()
+def verify(
+    path: Annotated[
+        Path, typer.Argument(help="A zoo shard, a manifest.json, or a .safetensors model.")
+    ],
+    inputs: Annotated[
+        str, typer.Option(help="Run at least this many inputs a model; 'all' runs every one.")
+    ] = "256",
+) -> None:
+    """Run stored weights as transformers and compare them with their programs.
+
+    Example: tracrlab verify results/zoo/standard/manifest.json
+    """
+    if inputs != "all" and not (inputs.isdecimal() and int(inputs) > 0):
+        raise TracrLabError(f"--inputs takes a number above 0 or 'all', not {inputs!r}.")
+    wanted = None if inputs == "all" else int(inputs)
+    failed = (_verify_model if path.suffix == ".safetensors" else _verify_zoo)(path, wanted)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _verify_model(path: Path, inputs: int | None) -> bool:
+    from tracrlab.compiler import BOS, PAD, CompiledModel
+    from tracrlab.compiler import verify as verify_model
+    from tracrlab.rasp import Domain, evaluate
+
+    model = CompiledModel.load(path)
+    if model.program is None:
+        raise TracrLabError(f"{path} does not say which program it computes.")
+    sizes = model.architecture
+    symbols = tuple(symbol for symbol in sizes.input_symbols if symbol not in (BOS, PAD))
+    domain = Domain(symbols, sizes.max_seq_len, sizes.causal)
+    result = verify_model(model, evaluate(model.program, domain), inputs)
+    print(
+        f"{path}: {result.inputs:,} inputs, {result.mismatches:,} mismatches, "
+        f"largest error {result.max_error:.1e}"
+    )
+    if result.example:
+        print(result.example)
+    return not result.passed
+
+
+def _verify_zoo(path: Path, inputs: int | None) -> bool:
+    from tracrlab.zoo import load_manifest, verify_shard
+
+    is_manifest = path.suffix == ".json"
+    shards = load_manifest(path).checked_shards() if is_manifest else iter([path])
+    rows = runs = failures = 0
+    for shard in shards:
+        report = verify_shard(shard, inputs)
+        rows, runs, failures = (
+            rows + report.rows,
+            runs + report.inputs,
+            failures + len(report.failures),
+        )
+        print(
+            f"{shard}: {report.rows:,} rows, {report.inputs:,} inputs, "
+            f"{len(report.failures):,} failures, largest error {report.max_error:.1e}",
+            flush=True,
+        )
+        for failure in report.failures[:10]:
+            print(f"  {failure}")
+    if is_manifest:
+        print(f"{path}: {rows:,} rows, {runs:,} inputs, {failures:,} failures")
+    return failures > 0
+
+
+@app.command()
+def plan(config: ConfigOption = "config/config.yaml") -> None:
+    """Say what a configuration costs: jobs, core-hours and bytes, from measured rates.
+
+    Example: tracrlab plan --config config/paper.yaml
+    """
+    from tracrlab.config import load_config
+    from tracrlab.planning import plan_table
+    from tracrlab.show import aligned
+
+    print(aligned(plan_table(load_config(config))))
+
+
+def shard_files(folder: Path, count: int) -> list[Path]:
+    """The files of the first shards in a folder: 00000.parquet, 00001.parquet ..."""
+    return [folder / f"{number:05d}.parquet" for number in range(count)]
+
+
+def _program_and_domain(program: str, vocab: str | None, length: int | None, causal: bool):
+    from tracrlab.programs import domain_of, find_program
+
+    found = find_program(program)
+    return found, domain_of(found, vocab, length, causal=causal)
+
+
+if __name__ == "__main__":
+    main()

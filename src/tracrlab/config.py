@@ -1,0 +1,310 @@
+"""The configuration: every key, its default, its meaning and its limits, in one place.
+
+The models below are the only source. The YAML files of `config/` hold what differs from the
+defaults, `workflow/schemas/config.schema.json` and the key table of `config/README.md` are written
+from the models by `python -m tracrlab.config`, and rules hand a command only the part of the
+configuration that it reads (`section`), so that a changed key reruns exactly its descendants.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from tracrlab.config_reference import reference_files, sentence
+from tracrlab.errors import TracrLabError
+
+RESERVED_SYMBOLS = ("compiler_bos", "compiler_pad")
+MAX_OPS = 30
+MAX_SHARDS = 100_000
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+LibraryName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class Section(BaseModel):
+    """A group of keys, none but its own.
+
+    Numbers may come as text: Snakemake hands on what stands in `--config` unconverted.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_values_are_no_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[info.field_name].annotation is not bool:
+            raise PydanticCustomError("no_truth_value", "a truth value where another is wanted")
+        return value
+
+
+def _takes(text: str) -> dict[str, Any]:
+    """Word what a key takes where its type alone does not say it."""
+    return {"takes": text}
+
+
+class Limits(Section):
+    """The largest model a program may compile to, counted before any array is made."""
+
+    d_model: Count = Field(256, description="widest residual stream, in basis directions")
+    mlp_hidden: Count = Field(1024, description="widest hidden layer of any MLP, in neurons")
+    weights: Count = Field(500_000, description="most weights in one model, embeddings included")
+
+
+class Splits(Section):
+    """Shares of the zoo, cut by behaviour: no two splits hold programs that compute the same."""
+
+    train: Share = Field(0.9, description="share of programs to train on")
+    validation: Share = Field(0.05, description="share of programs to choose models by")
+    test: Share = Field(0.05, description="share of programs for the reported figures")
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Self:
+        total = self.train + self.validation + self.test
+        if not math.isclose(total, 1, abs_tol=1e-9):
+            raise ValueError(f"train, validation and test must sum to 1, and sum to {total:g}")
+        return self
+
+
+class ZooConfig(Section):
+    """Which programs are sampled, and how the verified zoo is cut into shards."""
+
+    programs: Count = Field(20_000, description="programs in the finished zoo")
+    ops: tuple[Annotated[int, Field(ge=1, le=MAX_OPS)], Annotated[int, Field(ge=1, le=MAX_OPS)]] = (
+        Field(
+            (3, 8),
+            description="fewest and most ops of a program; every length between is equally likely",
+            json_schema_extra=_takes(f"two integers from 1 to {MAX_OPS}, the smaller first"),
+        )
+    )
+    vocab: Count | tuple[int | str, ...] = Field(
+        5,
+        description="symbols of the input: a number n for the integers 0 to n-1, or their list",
+        json_schema_extra=_takes("an integer of at least 1, or a list of distinct symbols"),
+    )
+    max_seq_len: Count = Field(5, description="longest input, in tokens, BOS not counted")
+    causal: bool = Field(False, description="compile with causal attention")
+    preset: Literal["default", "thesis"] = Field(
+        "default",
+        description="distribution of ops and lambdas; `thesis` is that of Inverse Tracr, Table 4.1",
+    )
+    shard_size: Count = Field(2_500, description="programs in a shard, and in a job")
+    oversample: float = Field(
+        1.5,
+        ge=1,
+        description="candidates sampled for each program wanted, rounded up to whole shards; "
+        "duplicates and refused programs come out of the surplus",
+    )
+    splits: Splits = Field(Splits(), description="shares of training, validation and test")
+    limits: Limits = Field(Limits(), description="size limits of a compiled model")
+    max_none: Share = Field(0.5, description="largest share of None among the values of an op")
+    max_values: Count = Field(32, description="most distinct values an op may take")
+    verify_inputs: Count = Field(
+        256, description="inputs on which the stored weights are run against the program"
+    )
+
+    @field_validator("ops")
+    @classmethod
+    def _ordered(cls, ops: tuple[int, int]) -> tuple[int, int]:
+        if ops[0] > ops[1]:
+            raise ValueError("the first number must not exceed the second")
+        return ops
+
+    @field_validator("vocab")
+    @classmethod
+    def _usable_symbols(cls, vocab: int | tuple[int | str, ...]) -> int | tuple[int | str, ...]:
+        if isinstance(vocab, int):
+            return vocab
+        texts = [str(symbol) for symbol in vocab]
+        if not vocab or len(set(texts)) < len(texts):
+            raise ValueError("the symbols must be at least one, and differ when printed")
+        if reserved := sorted(set(texts) & set(RESERVED_SYMBOLS)):
+            raise ValueError(f"{reserved[0]} is a symbol of the compiler's own")
+        return vocab
+
+    @model_validator(mode="after")
+    def _shard_names_fit(self) -> Self:
+        if self.program_shards > MAX_SHARDS:
+            raise ValueError(
+                f"{self.program_shards} shards are more than {MAX_SHARDS}: raise shard_size"
+            )
+        return self
+
+    @property
+    def vocabulary(self) -> tuple[int | str, ...]:
+        """The input symbols themselves."""
+        return tuple(range(self.vocab)) if isinstance(self.vocab, int) else self.vocab
+
+    @property
+    def candidates(self) -> int:
+        """Programs to sample: `oversample` times those wanted, in whole shards.
+
+        Every candidate shard is full: a larger zoo adds shards and leaves the others as they are.
+        """
+        return self.program_shards * self.shard_size
+
+    @property
+    def program_shards(self) -> int:
+        """Number of shards of candidates."""
+        return math.ceil(math.ceil(self.programs * self.oversample) / self.shard_size)
+
+    @property
+    def shards(self) -> int:
+        """Number of shards of the finished zoo."""
+        return math.ceil(self.programs / self.shard_size)
+
+
+class FiguresConfig(Section):
+    """Which pictures are drawn, and in which formats."""
+
+    formats: tuple[Literal["pdf", "png", "svg"], ...] = Field(
+        ("pdf", "png"),
+        min_length=1,
+        description="file formats; each figure is written in all of them",
+        json_schema_extra=_takes('a list of some of "pdf", "png" and "svg"'),
+    )
+    dpi: int = Field(200, ge=50, le=1200, description="dots per inch of png figures")
+    residuals: tuple[LibraryName, ...] = Field(
+        ("frac_prevs", "sort_unique", "sort", "pair_balance", "shuffle_dyck2"),
+        description="library programs whose residual stream is drawn, one figure each",
+        json_schema_extra=_takes("a list of distinct names of library programs"),
+    )
+    blocks: LibraryName = Field(
+        "hist",
+        description="library program whose compiled blocks are drawn",
+        json_schema_extra=_takes("the name of a library program"),
+    )
+
+    @field_validator("formats", "residuals")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("each name may stand there once")
+        return names
+
+    @field_validator("residuals", "blocks")
+    @classmethod
+    def _in_the_library(cls, given: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        from tracrlab.rasp.library import LIBRARY
+
+        for name in (given,) if isinstance(given, str) else given:
+            if name not in LIBRARY:
+                raise ValueError(f"{name!r} is none of {', '.join(LIBRARY)}")
+        return given
+
+
+class Config(Section):
+    """The whole configuration; an empty one is valid."""
+
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="root of every random number: same seed, same results"
+    )
+    zoo: ZooConfig = Field(ZooConfig(), description="the sampled and verified programs")
+    figures: FiguresConfig = Field(FiguresConfig(), description="the pictures")
+
+
+def load_config(source: str | Path | dict[str, Any]) -> Config:
+    """Read and check a configuration; keys that are not given have their defaults.
+
+    Args:
+        source: a path to a YAML file, an inline JSON object (a string that starts with `{`), or a
+            mapping such as Snakemake's merged configuration.
+
+    Returns:
+        The checked configuration.
+
+    Raises:
+        TracrLabError: the source cannot be read, or a key or value is wrong; the sentence names the
+            dotted key, the value found there and what the key takes.
+    """
+    name, values = _read(source)
+    if not isinstance(values, dict):
+        raise TracrLabError(
+            f"{name}: a configuration is a mapping of keys to values, not {values!r}."
+        )
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise TracrLabError(f"{name}: {sentence(Config, values, error)}") from None
+
+
+def _read(source: str | Path | dict[str, Any]) -> tuple[str, Any]:
+    """Give the name of a source for messages, and its values before any check."""
+    if isinstance(source, dict):
+        return "the configuration", source
+    if isinstance(source, str) and source.lstrip().startswith("{"):
+        try:
+            return "the inline configuration", json.loads(source)
+        except json.JSONDecodeError as error:
+            raise TracrLabError(f"the inline configuration is not valid JSON: {error}.") from None
+    try:
+        values = yaml.safe_load(Path(source).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TracrLabError(
+            f"{source}: there is no such configuration file; an inline one starts with '{{'."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise TracrLabError(f"{source}: the file cannot be read ({error}).") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "unreadable characters"
+        raise TracrLabError(f"{source}: the file is not valid YAML{where} ({problem}).") from None
+    return str(source), {} if values is None else values
+
+
+def section(config: Config, *names: str, without: tuple[str, ...] = ()) -> str:
+    """Give the named parts of a configuration as one line of JSON, defaults filled in.
+
+    Args:
+        config: the whole configuration.
+        names: dotted keys to keep, such as `"seed"`, `"zoo"` or `"zoo.limits"`.
+        without: dotted keys inside them to leave out.
+
+    Returns:
+        JSON with sorted keys and no spaces, itself a valid source for `load_config`.
+
+    Raises:
+        KeyError: a name is no key of the configuration.
+    """
+    values = config.model_dump(mode="json")
+    kept: dict[str, Any] = {}
+    for name in names:
+        *groups, key = name.split(".")
+        found, target = values, kept
+        for group in groups:
+            found, target = found[group], target.setdefault(group, {})
+        target[key] = found[key]
+    for name in without:
+        *groups, key = name.split(".")
+        target = kept
+        for group in groups:
+            target = target[group]
+        del target[key]
+    return json.dumps(kept, sort_keys=True, separators=(",", ":"))
+
+
+def generated_files(root: Path) -> Iterator[tuple[Path, str]]:
+    """Give the path and the text of each file under `root` that is written from the models."""
+    return reference_files(Config, root)
+
+
+if __name__ == "__main__":
+    for path, text in generated_files(Path(__file__).parents[2]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {path}")

@@ -1,0 +1,132 @@
+"""The command line of the figures; libraries are imported inside the commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tracrlab.errors import TracrLabError
+
+app = typer.Typer(help="Draw figures; rules call these commands too.", no_args_is_help=True)
+
+Outputs = Annotated[
+    list[Path], typer.Option("--out", help="File to write: .pdf, .png or .svg. Again for more.")
+]
+ConfigOption = Annotated[
+    str, typer.Option("--config", help="A YAML file or a JSON object; figures.dpi is read.")
+]
+ProgramArgument = Annotated[
+    str, typer.Argument(help="A library name, path.py:function, a .rasp file, or program text.")
+]
+VocabOption = Annotated[str | None, typer.Option(help="Input symbols, for a program of your own.")]
+LengthOption = Annotated[int | None, typer.Option(help="Longest input, likewise.")]
+InputOption = Annotated[
+    str | None, typer.Option("--input", help="The input to draw; library programs have one.")
+]
+CausalOption = Annotated[bool, typer.Option("--causal", help="Mask attention causally.")]
+
+
+@app.command()
+def residuals(
+    program: ProgramArgument,
+    out: Outputs,
+    config: ConfigOption = "{}",
+    vocab: VocabOption = None,
+    length: LengthOption = None,
+    inputs: InputOption = None,
+    causal: CausalOption = False,
+) -> None:
+    """Draw the residual stream of one input, a panel for each half-layer.
+
+    Example: tracrlab figure residuals frac_prevs --out frac_prevs.pdf
+    """
+    from tracrlab.figures.residuals import residual_stream_figure
+
+    model, tokens = _model_and_input(program, vocab, length, inputs, causal)
+    figure = residual_stream_figure(
+        model.residuals(tokens), [_short(label) for label in model.labels], tokens
+    )
+    _save(figure, out, config)
+
+
+@app.command()
+def blocks(
+    program: ProgramArgument,
+    out: Outputs,
+    layer: Annotated[int, typer.Option(help="Layer to draw, from 1.")] = 1,
+    config: ConfigOption = "{}",
+    vocab: VocabOption = None,
+    length: LengthOption = None,
+    inputs: InputOption = None,
+    causal: CausalOption = False,
+) -> None:
+    """Draw one layer step by step: weights, attention, activations, what is written.
+
+    Example: tracrlab figure blocks hist --vocab h,e,l,o --length 5 --input hello --out hist.pdf
+    """
+    from tracrlab.figures.blocks import blocks_figure, layer_panels
+
+    model, tokens = _model_and_input(program, vocab, length, inputs, causal)
+    count = len(model.architecture.layers)
+    if not 1 <= layer <= count:
+        raise TracrLabError(f"--layer is {layer}; the model has layers 1 to {count}.")
+    _save(blocks_figure(layer_panels(model, tokens, layer - 1)), out, config)
+
+
+@app.command("zoo-statistics")
+def zoo_statistics(
+    manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")],
+    out: Outputs,
+    config: ConfigOption = "{}",
+) -> None:
+    """Draw lengths, ops, functions and sizes of a zoo's programs."""
+    from tracrlab.figures.zoo import zoo_statistics_figure
+    from tracrlab.zoo.statistics import load_rows
+
+    rows, _, _ = load_rows(manifest)
+    _save(zoo_statistics_figure(rows), out, config)
+
+
+@app.command("zoo-rejections")
+def zoo_rejections(
+    manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")],
+    out: Outputs,
+    config: ConfigOption = "{}",
+) -> None:
+    """Draw why ops and programs were rejected while sampling."""
+    from tracrlab.figures.zoo import zoo_rejections_figure
+    from tracrlab.zoo.statistics import load_rows
+
+    _, rejections, attempts = load_rows(manifest)
+    _save(zoo_rejections_figure(rejections, attempts), out, config)
+
+
+def _model_and_input(
+    source: str, vocab: str | None, length: int | None, inputs: str | None, causal: bool
+):
+    """A compiled program and the input on which it is drawn."""
+    from tracrlab.compiler import compile as compile_program
+    from tracrlab.programs import domain_of, find_program, parse_symbols
+
+    found = find_program(source)
+    domain = domain_of(found, vocab, length, causal=causal)
+    tokens = parse_symbols(inputs) if inputs else found.example
+    if not tokens:
+        raise TracrLabError(f"{found.name} has no example of its own; give --input.")
+    model = compile_program(
+        found.program, domain.vocab, domain.max_seq_len, domain.causal, inputs=domain.inputs
+    )
+    return model, tokens
+
+
+def _short(label: str) -> str:
+    return label.replace("compiler_bos", "bos").replace("_selector_width_attn_output", " (attn)")
+
+
+def _save(figure, out: list[Path], config: str) -> None:
+    from tracrlab.config import load_config
+    from tracrlab.figures.style import save
+
+    save(figure, out, load_config(config).figures.dpi)

@@ -1,0 +1,137 @@
+"""The manifest: what a zoo is, and a checksum for every shard of it.
+
+Downstream rules depend on the manifest and open shards through it, so a shard that is missing, cut
+off or changed is named before anything is computed from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tracrlab.config import Config
+from tracrlab.errors import TracrLabError
+from tracrlab.files import sha256, write_text
+from tracrlab.zoo.schema import SCHEMA_VERSION, damaged, open_parquet
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A zoo's manifest.
+
+    Attributes:
+      path: where it was read from; shards lie relative to its folder.
+      content: the JSON object itself (see docs/formats.md).
+    """
+
+    path: Path
+    content: dict[str, Any]
+
+    @property
+    def rows(self) -> int:
+        return self.content["rows"]
+
+    def shard_paths(self) -> list[Path]:
+        """Paths of the shards, in order, without looking at them."""
+        return [self.path.parent / shard["path"] for shard in self.content["shards"]]
+
+    def checked_shards(self) -> Iterator[Path]:
+        """Paths of the shards, in order, each checked against its size and checksum.
+
+        Raises:
+          TracrLabError: naming the first shard that is missing or not as it was written.
+        """
+        for path, shard in zip(self.shard_paths(), self.content["shards"], strict=True):
+            if not path.is_file():
+                raise TracrLabError(f"the shard {path} of {self.path} is missing; make it again.")
+            size = path.stat().st_size
+            if size != shard["bytes"]:
+                raise TracrLabError(
+                    f"the shard {path} has {size:,} bytes and {self.path} says "
+                    f"{shard['bytes']:,}; delete it and make it again."
+                )
+            if sha256(path) != shard["sha256"]:
+                raise TracrLabError(
+                    f"the shard {path} has changed since {self.path} was written; delete it and "
+                    "make it again."
+                )
+            yield path
+
+
+def load_manifest(path: str | Path) -> Manifest:
+    """Reads a manifest.
+
+    Raises:
+      TracrLabError: if it is missing, not a manifest, or of another schema version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise TracrLabError(f"there is no manifest {path}; make the zoo first.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version, shards = content["schema_version"], content["shards"]
+        complete = all({"path", "rows", "bytes", "sha256"} <= shard.keys() for shard in shards)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(path, error) from None
+    if version != SCHEMA_VERSION:
+        raise TracrLabError(
+            f"{path} has schema version {version} and this is tracrlab with version "
+            f"{SCHEMA_VERSION}; make the zoo again."
+        )
+    if not complete or not all(_is_inside(shard["path"]) for shard in shards):
+        raise TracrLabError(f"{path} is not a manifest: its list of shards is malformed.")
+    return Manifest(path, content)
+
+
+def _is_inside(relative: str) -> bool:
+    return not Path(relative).is_absolute() and ".." not in Path(relative).parts
+
+
+def write_manifest(
+    config: Config, selected: str | Path, shards: Sequence[str | Path], out: str | Path
+) -> None:
+    """Writes the manifest of finished shards.
+
+    Args:
+      config: the configuration they were made with.
+      selected: the first file of selected programs, which carries the counts of all sampling.
+      shards: the shards in order.
+      out: the manifest to write; shards are named relative to its folder.
+    """
+    out = Path(out)
+    _, selected_info = open_parquet(selected, "selected")
+    entries, splits, lengths = [], Counter(), Counter()
+    for path in map(Path, shards):
+        file, _ = open_parquet(path, "zoo")
+        try:
+            table = file.read(["split", "n_ops"])
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(path, error) from None
+        splits.update(table["split"].to_pylist())
+        lengths.update(table["n_ops"].to_pylist())
+        entries.append(
+            {
+                "path": path.relative_to(out.parent).as_posix(),
+                "rows": table.num_rows,
+                "bytes": path.stat().st_size,
+                "sha256": sha256(path),
+            }
+        )
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "standard",
+        "seed": config.seed,
+        "configuration": config.zoo.model_dump(mode="json"),
+        "rows": sum(entry["rows"] for entry in entries),
+        "splits": dict(sorted(splits.items())),
+        "rows_by_ops": {str(length): lengths[length] for length in sorted(lengths)},
+        "sampling": selected_info.counts,
+        "shards": entries,
+    }
+    write_text(out, json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,72 @@
+"""The whole workflow on a small configuration, and what a changed key reruns."""
+
+import csv
+import json
+
+import pytest
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+SMOKE = ("--configfile", "config/smoke.yaml")
+AFTER_MANIFEST = {
+    "zoo_manifest": 1,
+    "zoo_statistics": 1,
+    "zoo_statistics_figure": 1,
+    "zoo_rejections_figure": 1,
+}
+
+
+def test_every_result_is_there(finished_smoke_run):
+    results = finished_smoke_run.directory / "results"
+    manifest = json.loads((results / "zoo" / "standard" / "manifest.json").read_text())
+    assert manifest["rows"] == 300
+    with (results / "library.csv").open(newline="") as file:
+        assert "frac_prevs" in {row["program"] for row in csv.DictReader(file)}
+    for name in ("zoo_statistics", "zoo_rejections", "blocks_hist", "residuals_frac_prevs"):
+        assert (results / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert (results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_nothing_is_written_elsewhere(finished_smoke_run):
+    written = {path.name for path in finished_smoke_run.directory.iterdir()}
+    assert written == {"config", "results", "logs", ".snakemake"}
+
+
+def test_a_second_run_has_nothing_to_do(finished_smoke_run):
+    assert finished_smoke_run.planned(*SMOKE, "all") == {}
+
+
+@pytest.mark.parametrize(
+    ("changed", "rerun"),
+    [
+        ('figures={"residuals": ["frac_prevs", "sort"]}', {"residuals_figure": 1}),
+        (
+            'figures={"dpi": 100}',
+            {
+                "residuals_figure": 1,
+                "blocks_figure": 1,
+                "zoo_statistics_figure": 1,
+                "zoo_rejections_figure": 1,
+            },
+        ),
+        ('zoo={"verify_inputs": 100}', {"build_shard": 2} | AFTER_MANIFEST),
+        (
+            'zoo={"splits": {"train": 0.8, "test": 0.15}}',
+            {"select_programs": 1, "build_shard": 2} | AFTER_MANIFEST,
+        ),
+        (
+            'zoo={"programs": 450}',
+            {"sample_programs": 2, "select_programs": 1, "build_shard": 3} | AFTER_MANIFEST,
+        ),
+        ("seed=1", {"sample_programs": 3, "select_programs": 1, "build_shard": 2} | AFTER_MANIFEST),
+    ],
+)
+def test_a_changed_key_reruns_exactly_its_descendants(finished_smoke_run, changed, rerun):
+    assert finished_smoke_run.planned("all", *SMOKE, "--config", changed) == rerun
+
+
+def test_the_report_shows_figures_with_their_captions(finished_smoke_run):
+    report = finished_smoke_run.directory / "results" / "report.html"
+    run = finished_smoke_run.snakemake("all", *SMOKE, "--report", str(report))
+    assert run.returncode == 0, run.stdout
+    assert "frac_prevs" in report.read_text()
