@@ -18,7 +18,7 @@ from tracrlab.rasp.presets import (
 from tracrlab.rasp.primitives import MAP, SELECT, SEQUENCE_MAP, Primitive, constant_count
 from tracrlab.rasp.program import CATEGORICAL, NUMERICAL
 from tracrlab.rasp.sampler import MAX_NUMBER, SamplerSettings, sample
-from tracrlab.rasp.truth_table import SelectorTable
+from tracrlab.rasp.tables import SelectorTable
 
 SETTINGS = SamplerSettings((0, 1, 2, 3, 4), 5, min_ops=3, max_ops=8)
 

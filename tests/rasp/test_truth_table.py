@@ -11,7 +11,7 @@ from tests.strategies import LETTERS, NUMBERS, letter_programs, number_programs
 from tracrlab.rasp import Domain, Op, Program, UndefinedProgramError, evaluate
 from tracrlab.rasp.primitives import MAP
 from tracrlab.rasp.program import FIRST_OP
-from tracrlab.rasp.truth_table import SelectorTable
+from tracrlab.rasp.tables import SelectorTable
 
 
 def mean_of_equal_values(values, default):

@@ -15,9 +15,11 @@ import numpy as np
 from tracrlab.compiler.architecture import Limits, ModelTooLargeError
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
+from tracrlab.rasp.kernels import predicate_table
 from tracrlab.rasp.primitives import LINEAR_SEQUENCE_MAP, MAP, SELECT, SEQUENCE_MAP
 from tracrlab.rasp.program import AGGREGATE, CATEGORICAL, FIRST_OP, NUMERICAL, Program
-from tracrlab.rasp.truth_table import SelectorTable, TruthTable, predicate_table
+from tracrlab.rasp.tables import SelectorTable
+from tracrlab.rasp.truth_table import TruthTable
 from tracrlab.rasp.values import Value, distinct, is_number
 
 #: More values or combinations of values than this are not inferred.

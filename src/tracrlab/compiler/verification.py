@@ -15,8 +15,10 @@ import numpy as np
 
 from tracrlab.compiler.model import BOS, PRESENT, CompiledModel
 from tracrlab.rasp.domain import Domain
+from tracrlab.rasp.kernels import pair_codes
 from tracrlab.rasp.program import CATEGORICAL, FIRST_OP
-from tracrlab.rasp.truth_table import SOpTable, TruthTable, pair_codes
+from tracrlab.rasp.tables import SOpTable
+from tracrlab.rasp.truth_table import TruthTable
 from tracrlab.rasp.values import Value
 
 #: Largest error of a numerical output, relative for numbers above 1.

@@ -18,6 +18,7 @@ from itertools import accumulate
 import numpy as np
 
 from tracrlab.rasp.domain import Domain
+from tracrlab.rasp.kernels import AveragedCategoriesError, pair_codes
 from tracrlab.rasp.presets import Preset, map_menu, pair_menu, predicate_menu, preset
 from tracrlab.rasp.primitives import (
     LINEAR_SEQUENCE_MAP,
@@ -38,16 +39,12 @@ from tracrlab.rasp.program import (
     Program,
     canonical,
 )
+from tracrlab.rasp.tables import SelectorTable, SOpTable, Table
 from tracrlab.rasp.truth_table import (
-    AveragedCategoriesError,
-    SelectorTable,
-    SOpTable,
-    Table,
     TruthTable,
     UndefinedProgramError,
     evaluate_op,
     input_tables,
-    pair_codes,
 )
 from tracrlab.rasp.values import Value, is_number
 
