@@ -87,7 +87,7 @@ class ZooConfig(Section):
     ops: tuple[Annotated[int, Field(ge=1, le=MAX_OPS)], Annotated[int, Field(ge=1, le=MAX_OPS)]] = (
         Field(
             (3, 8),
-            description="fewest and most ops of a program; every length between is equally likely",
+            description="fewest and most ops of a program; each length is sampled equally often",
             json_schema_extra=_takes(f"two integers from 1 to {MAX_OPS}, the smaller first"),
         )
     )

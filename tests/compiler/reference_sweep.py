@@ -4,7 +4,8 @@ Tracr takes seconds a program, so this is a script beside the tests:
 
     python -m tests.compiler.reference_sweep --sampled 200
 
-It prints one line and exits with 1 if any program differs.
+It takes sampled programs until Tracr has compiled so many of them, prints two lines, and exits with
+1 if any program differs.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import count
 
 import numpy as np
 from tracr.compiler import compiling, test_cases
@@ -50,9 +52,9 @@ def library_cases() -> Iterator[Case]:
         yield entry.name, sop, set(entry.vocab), entry.max_seq_len, entry.causal
 
 
-def sampled_cases(count: int) -> Iterator[Case]:
-    """Sampled programs, causal and not, of 3 to 8 ops."""
-    for index in range(count):
+def sampled_cases() -> Iterator[Case]:
+    """Sampled programs without end, causal and not, of 3 to 8 ops."""
+    for index in count():
         causal = index % 2 == 1
         settings = SamplerSettings((0, 1, 2, 3), 4, causal, min_ops=3, max_ops=8)
         sop = sample(settings, 20, index).program.to_tracr()
@@ -95,18 +97,28 @@ def difference(ours, tracr) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Compares, prints one line, and gives the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sampled", type=int, default=200, help="number of sampled programs")
+    parser.add_argument("--sampled", type=int, default=200, help="sampled programs to compile")
     parser.add_argument("--every", type=int, default=1, help="take one in so many library programs")
     options = parser.parse_args(arguments)
     library = [*tracr_cases(), *library_cases()][:: options.every]
+    passed = [
+        report("library", library, None),
+        report("sampled", sampled_cases(), options.sampled),
+    ]
+    return 0 if all(passed) else 1
+
+
+def report(name: str, cases: Iterable[Case], wanted: int | None) -> bool:
+    """Compares until `wanted` programs are the same, prints a line; whether none differs."""
     results: Counter[str] = Counter()
-    for case in (*library, *sampled_cases(options.sampled)):
+    for case in cases if wanted != 0 else ():
         result = compare(case)
         results[result if result in (SAME, REFUSED) else f"{case[0]}: {result}"] += 1
-    wrong = set(results) - {SAME, REFUSED}
-    counts = ", ".join(f"{count} {result}" for result, count in results.most_common())
-    print(f"{results.total()} programs: {counts}")
-    return 1 if wrong else 0
+        if results[SAME] == wanted:
+            break
+    counts = ", ".join(f"{number} {result}" for result, number in results.most_common())
+    print(f"{name}: {results.total()} programs, {counts or 'none compared'}", flush=True)
+    return set(results) <= {SAME, REFUSED}
 
 
 if __name__ == "__main__":
