@@ -11,6 +11,8 @@ rule library_table:
         "logs/benchmarks/figures/library_table.tsv"
     conda:
         "../../envs/conda/tracrlab.yaml"
+    # Needs no zoo: the first things a person sees.
+    priority: 10
     threads: 1
     resources:
         mem_mb=2000,
@@ -30,6 +32,8 @@ rule residuals_figure:
         "logs/benchmarks/figures/residuals_{name}.tsv"
     conda:
         "../../envs/conda/tracrlab.yaml"
+    # Needs no zoo: the first things a person sees.
+    priority: 10
     threads: 1
     resources:
         mem_mb=2000,
@@ -52,6 +56,8 @@ rule blocks_figure:
         "logs/benchmarks/figures/blocks_{name}.tsv"
     conda:
         "../../envs/conda/tracrlab.yaml"
+    # Needs no zoo: the first things a person sees.
+    priority: 10
     threads: 1
     resources:
         mem_mb=2000,

@@ -1,8 +1,8 @@
 """From all sampled programs to those of the zoo: one of each behaviour, cut into splits and shards.
 
 Which programs are taken depends on their indices and behaviours alone, so any shard size and any
-number of jobs give the same rows. Hashes are held in memory (48 bytes a candidate), programs are
-streamed.
+number of jobs give the same rows. Hashes are held in memory (about 150 bytes a candidate at the
+peak), programs are streamed.
 """
 
 from __future__ import annotations
