@@ -9,10 +9,10 @@ rule library_table:
         "logs/figures/library_table.log",
     benchmark:
         "logs/benchmarks/figures/library_table.tsv"
-    conda:
-        "../../envs/conda/tracrlab.yaml"
     # Needs no zoo: the first things a person sees.
     priority: 10
+    conda:
+        "../../envs/conda/tracrlab.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -30,10 +30,10 @@ rule residuals_figure:
         "logs/figures/residuals_{name}.log",
     benchmark:
         "logs/benchmarks/figures/residuals_{name}.tsv"
-    conda:
-        "../../envs/conda/tracrlab.yaml"
     # Needs no zoo: the first things a person sees.
     priority: 10
+    conda:
+        "../../envs/conda/tracrlab.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -54,10 +54,10 @@ rule blocks_figure:
         "logs/figures/blocks_{name}.log",
     benchmark:
         "logs/benchmarks/figures/blocks_{name}.tsv"
-    conda:
-        "../../envs/conda/tracrlab.yaml"
     # Needs no zoo: the first things a person sees.
     priority: 10
+    conda:
+        "../../envs/conda/tracrlab.yaml"
     threads: 1
     resources:
         mem_mb=2000,
