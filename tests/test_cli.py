@@ -78,6 +78,16 @@ def test_compile_run_verify_a_library_program(tmp_path):
     assert "1,364 inputs, 0 mismatches" in out_of("verify", path, "--inputs", "all")
 
 
+def test_compress_a_model_file(tmp_path):
+    model, small = tmp_path / "model.safetensors", tmp_path / "small.safetensors"
+    out_of("compile", "detect_pattern_ab", "--out", model)
+    text = out_of("compress", model, "--ratio", "0.9", "--steps", "100", "--out", small)
+    assert "17 directions in 16, exact" in text
+    assert "0 mismatches" in out_of("verify", small, "--inputs", "all")
+    sentence = refused("compress", model, "--ratio", "0", "--out", small)
+    assert "leaves no dimension of 17" in sentence
+
+
 def test_programs_from_text_file_and_python(tmp_path):
     text = "double = Map(x * 2, tokens)"
     expected = [["0", "1", "2", "2"], ["1", "3", "6", "6"]]

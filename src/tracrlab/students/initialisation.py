@@ -1,0 +1,140 @@
+"""A compression matrix from data, before any training.
+
+If every block read what it reads in the teacher, it would write what it writes there, and the
+stream would be x W W^T where the teacher's is x. So W is right where x (I - W W^T) R is zero for
+the streams x that occur (the beginning-of-sequence position among them) and the columns R that are
+read. The mean square of that is a polynomial in W: second moments of x and of R are all it takes,
+and no forward pass. It is minimised from several spectral starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from tracrlab.compiler.forward import Trace, forward
+from tracrlab.compiler.model import CompiledModel
+from tracrlab.compiler.verification import covering_inputs, model_inputs
+from tracrlab.rasp.truth_table import TruthTable
+
+#: Attention tolerates errors: its logits are 100 where it selects. Queries are weighed by this over
+#: 100, keys by this.
+ATTENTION_WEIGHT = 0.3
+#: Iterations of the minimiser from each start.
+ITERATIONS = 300
+
+
+@dataclass(frozen=True)
+class ReadError:
+    """The mean square error of what a model's blocks read, as a function of W.
+
+    Attributes:
+      streams: second moments of the stream before each half-layer that reads [reads, D, D].
+      readers: second moments of the columns that it is read with [reads, D, D].
+    """
+
+    streams: np.ndarray
+    readers: np.ndarray
+
+    @classmethod
+    def of(cls, model: CompiledModel, table: TruthTable, min_inputs: int = 256) -> ReadError:
+        """From a teacher run on inputs that reach every value of every op."""
+        rows = covering_inputs(table, min_inputs)
+        codes, lengths = model_inputs(model, table.domain, rows)
+        trace = Trace()
+        forward(model.architecture, model.weights, codes, lengths, trace)
+        visible = np.arange(codes.shape[1]) < lengths[:, None]
+        streams, readers = [], []
+        for number, reader in _readers(model):
+            stream = trace.residuals[number][visible].astype(np.float64)
+            streams.append(stream.T @ stream / len(stream))
+            readers.append(reader.astype(np.float64) @ reader.T)
+        return cls(np.stack(streams), np.stack(readers))
+
+    def __call__(self, compression: np.ndarray) -> tuple[float, np.ndarray]:
+        """The error and its gradient at W [D, width]."""
+        lost = np.eye(len(compression)) - compression @ compression.T
+        left, right = self.streams @ lost, self.readers @ lost
+        value = np.einsum("nij,nji->", left, right)
+        half = (left @ self.readers).sum(axis=0)
+        gradient = half + half.T
+        return float(value), -2 * (gradient @ compression)
+
+
+def _readers(model: CompiledModel) -> Iterator[tuple[int, np.ndarray]]:
+    """Half-layer whose input is read, and the columns it is read with."""
+    layers = model.architecture.layers
+    for number, layer in enumerate(layers):
+        if layer.heads:
+            prefix = f"layer_{number}/attn/"
+            query = model.weights[prefix + "query"] / np.sqrt(layer.key_size)
+            yield (
+                2 * number,
+                np.hstack(
+                    [
+                        query * (ATTENTION_WEIGHT / 100),
+                        model.weights[prefix + "key"] * ATTENTION_WEIGHT,
+                        model.weights[prefix + "value"],
+                    ]
+                ),
+            )
+        if layer.mlp_hidden:
+            yield 2 * number + 1, model.weights[f"layer_{number}/mlp/linear_1"]
+    yield 2 * len(layers), model.weights["unembed"]
+
+
+def from_data(
+    model: CompiledModel, table: TruthTable, width: int, iterations: int = ITERATIONS
+) -> tuple[np.ndarray, float]:
+    """The best compression matrix [D, width] that this finds, and its read error."""
+    error = ReadError.of(model, table)
+    best, lowest = None, np.inf
+    for start in _starts(error, width):
+        result = minimize(
+            _flattened,
+            start.ravel(),
+            args=(error, start.shape),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": iterations},
+        )
+        if result.fun < lowest:
+            best, lowest = result.x.reshape(start.shape), float(result.fun)
+        if lowest < 1e-6:
+            break
+    return best.astype(np.float32), max(lowest, 0.0)
+
+
+def _flattened(
+    flat: np.ndarray, error: ReadError, shape: tuple[int, ...]
+) -> tuple[float, np.ndarray]:
+    value, gradient = error(flat.reshape(shape))
+    return value, gradient.ravel()
+
+
+def _starts(error: ReadError, width: int) -> Iterator[np.ndarray]:
+    """Spectral starts: principal directions of the streams, of the readers, and of both."""
+    streams, readers = error.streams.sum(axis=0), error.readers.sum(axis=0)
+    for first, second in ((readers, streams), (streams, readers)):
+        root = _root(first)
+        yield np.linalg.qr(root @ _principal(root @ second @ root, width))[0]
+    yield _principal(streams, width)
+    read = np.diag(readers) > 1e-9
+    yield _principal(streams * np.outer(read, read), width)
+
+
+def _principal(matrix: np.ndarray, width: int) -> np.ndarray:
+    return np.linalg.eigh(matrix)[1][:, ::-1][:, :width]
+
+
+def _root(matrix: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+
+
+def random_orthogonal(d_model: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """A random matrix with orthonormal columns [d_model, width], the plain start."""
+    return np.linalg.qr(rng.normal(size=(d_model, width)))[0].astype(np.float32)
