@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tracrlab.compiler.layout import Layout
 from tracrlab.compiler.value_sets import ValueSet
-from tracrlab.rasp.program import AGGREGATE, FIRST_OP, SELECTOR_WIDTH, Program
+from tracrlab.rasp.program import AGGREGATE, FIRST_OP, SELECTOR_WIDTH
 from tracrlab.rasp.values import Value, literal
 
 
@@ -83,8 +83,3 @@ def _shown(value: Value | None) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return "None" if value is None else literal(value)
-
-
-def program_text(program: Program) -> str:
-    """A program's text with its own names."""
-    return program.text(names=True)

@@ -14,19 +14,12 @@ from matplotlib.figure import Figure
 from tracrlab.errors import TracrLabError
 from tracrlab.files import atomic_path
 
-#: Width of a column and of a page, in inches.
-COLUMN, PAGE = 3.3, 6.8
+#: Width of a page of two columns, in inches.
+PAGE = 6.8
 
-#: Okabe and Ito's palette, in the order in which it is used.
-BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#CC79A7",
-    "#56B4E9",
-    "#7F7F7F",
-)
+#: Of Okabe and Ito's palette, which everyone can tell apart.
+BLUE, ORANGE = "#0072B2", "#E69F00"
+GREY = "#7F7F7F"
 
 
 RC = {
