@@ -1,9 +1,4 @@
-"""One layer of a compiled model step by step, on one input (the thesis's worked histogram).
-
-Attention: what the query and key weights make of each pair of directions, the pattern that
-follows for the input, and what is written. MLP: its first weights, what the neurons say before and
-after the ReLU, its second weights, and what is written (thesis section 3.2.1, Figures 3.5 to 3.8).
-"""
+"""One layer of a compiled model step by step, on one input (the thesis's worked histogram)."""
 
 from __future__ import annotations
 
@@ -14,156 +9,172 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tracrlab.compiler.model import CompiledModel
-from tracrlab.figures.style import PAGE, colours_of, new_figure, styled
-from tracrlab.rasp.values import Value
+from tracrlab.figures.heat_map import ZERO, collide, colours_of, draw_cells, text_width, widest
+from tracrlab.figures.panels import Panel
+from tracrlab.figures.style import GREY, PAGE, SMALL, TEXT, axis_at, new_figure, styled
+
+# Inches: the least width of a cell with a number; the most of one without; the height of a row;
+# the most height of a panel; the space between panels; a section's heading; a line of text.
+_NUMBERED, _PLAIN, _ROW, _TALLEST, _GAP, _HEADING, _LINE = 0.17, 0.13, 0.135, 7.0, 0.15, 0.18, 0.13
 
 
 @dataclass(frozen=True)
-class Panel:
-    """A labelled matrix.
+class _Drawing:
+    """A panel with its sizes in inches.
 
     Attributes:
-      title: what it is.
-      matrix: [rows, columns].
-      rows, columns: their labels.
-      row_name, column_name: what the labels are.
+      left: of the row labels and their name.
+      across, down: of the cells.
+      below: of the column labels and their name.
+      head: width of the title, or of a column label where it is wider than its cell.
+      numbered: whether numbers stand in the cells.
+      upright: whether column labels are turned.
     """
 
+    panel: Panel
     title: str
-    matrix: np.ndarray
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    row_name: str
-    column_name: str
+    left: float
+    across: float
+    down: float
+    below: float
+    head: float
+    numbered: bool
+    upright: bool
 
-    def compact(self) -> Panel:
-        """Without rows and columns that are all zero."""
-        keep_rows = np.flatnonzero(np.abs(self.matrix).max(axis=1, initial=0) > 1e-6)
-        keep_columns = np.flatnonzero(np.abs(self.matrix).max(axis=0, initial=0) > 1e-6)
-        return Panel(
-            self.title,
-            self.matrix[np.ix_(keep_rows, keep_columns)],
-            tuple(self.rows[row] for row in keep_rows),
-            tuple(self.columns[column] for column in keep_columns),
-            self.row_name,
-            self.column_name,
-        )
+    @property
+    def width(self) -> float:
+        return self.left + max(self.across, self.head)
+
+    @property
+    def above(self) -> float:
+        return 2 * _LINE + 0.05
+
+    @property
+    def height(self) -> float:
+        return self.above + self.down + self.below
 
 
-def layer_panels(model: CompiledModel, tokens: Sequence[Value], layer: int) -> list[Panel]:
-    """The steps of one layer on one input.
-
-    Args:
-      model: a model whose directions have labels.
-      tokens: the input, without BOS.
-      layer: number of the layer, from 0.
-
-    Returns:
-      the panels in the order of computation; half-layers that are empty have none.
-    """
-    trace, sizes = model.trace(tokens), model.architecture.layers[layer]
-    weights, labels = model.weights, model.labels
-    symbols = ("bos", *map(str, tokens))
-    before, between, after = (
-        residual[0] for residual in trace.residuals[2 * layer : 2 * layer + 3]
+def _measure(panel: Panel, number: int) -> _Drawing:
+    """Sizes of a panel: cells as wide as their numbers where that fits the page, else narrower."""
+    rows, columns = panel.matrix.shape if panel.matrix.size else (1, 1)
+    left = widest(panel.rows) + _LINE + 0.08
+    shown = np.abs(panel.matrix) > ZERO
+    cell = max(_NUMBERED, widest([_number(value) for value in panel.matrix[shown]]) + 0.05)
+    numbered = left + cell * columns <= PAGE and _ROW * rows <= _TALLEST
+    if not numbered:
+        cell = min(_PLAIN, (PAGE - left) / columns)
+    upright = collide(panel.columns, cell) or widest(panel.columns) > cell + 0.4
+    title = f"{number}. {panel.title}"
+    return _Drawing(
+        panel,
+        title,
+        left=left,
+        across=cell * columns,
+        down=min(_ROW, _TALLEST / rows) * rows,
+        below=(widest(panel.columns) if upright else 0.08) + _LINE + 0.08,
+        head=max(
+            text_width(title, TEXT),
+            text_width(panel.formula),
+            0 if upright else cell * columns + (widest(panel.columns) - cell) / 2,
+        ),
+        numbered=numbered,
+        upright=upright,
     )
-    panels = [Panel("residual stream", before, symbols, labels, "position", "direction").compact()]
-    prefix = f"layer_{layer}/attn/"
-    for head in range(sizes.heads):
-        keys = slice(head * sizes.key_size, (head + 1) * sizes.key_size)
-        values = slice(head * sizes.value_size, (head + 1) * sizes.value_size)
-        name = f"head {head + 1}: " if sizes.heads > 1 else ""
-        query_key = weights[prefix + "query"][:, keys] @ weights[prefix + "key"][:, keys].T
-        query_key = query_key / np.sqrt(sizes.key_size)
-        output_value = weights[prefix + "value"][:, values] @ weights[prefix + "linear"][values]
-        pattern = trace.attention[layer][0, head]
-        panels += [
-            Panel(f"{name}$W_{{QK}}$", query_key, labels, labels, "query", "key").compact(),
-            Panel(f"{name}attention logits", before @ query_key @ before.T, *_pairs(symbols)),
-            Panel(f"{name}attention pattern", pattern, *_pairs(symbols)),
-            Panel(f"{name}$W_{{OV}}$", output_value, labels, labels, "reads", "writes").compact(),
-        ]
-    if sizes.heads:
-        panels.append(_written("attention writes", between - before, symbols, labels))
-    if sizes.mlp_hidden:
-        linear_1 = weights[f"layer_{layer}/mlp/linear_1"]
-        linear_2 = weights[f"layer_{layer}/mlp/linear_2"]
-        neurons = tuple(str(number) for number in range(sizes.mlp_hidden))
-        inputs = between @ linear_1
-        panels += [
-            Panel("MLP $W_1$", linear_1, labels, neurons, "direction", "neuron").compact(),
-            Panel("before the ReLU", inputs, symbols, neurons, "position", "neuron"),
-            Panel("after the ReLU", np.maximum(inputs, 0), symbols, neurons, "position", "neuron"),
-            Panel("MLP $W_2$", linear_2.T, labels, neurons, "direction", "neuron").compact(),
-            _written("MLP writes", after - between, symbols, labels),
-        ]
-    return panels
 
 
-def _pairs(symbols: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], str, str]:
-    return symbols, symbols, "query", "key"
-
-
-def _written(
-    title: str, change: np.ndarray, symbols: tuple[str, ...], labels: tuple[str, ...]
-) -> Panel:
-    keep = np.flatnonzero(np.abs(change).max(axis=0) > 1e-6)
-    kept = tuple(labels[direction] for direction in keep)
-    return Panel(title, change[:, keep], symbols, kept, "position", "direction")
+def _lines(drawings: Sequence[_Drawing]) -> list[list[_Drawing]]:
+    """Panels in lines no wider than the page; a section begins on a line of its own."""
+    lines: list[list[_Drawing]] = []
+    used = 0.0
+    for drawing in drawings:
+        wanted = used + _GAP + drawing.width
+        if not lines or drawing.panel.section != lines[-1][0].panel.section or wanted > PAGE:
+            lines.append([])
+            wanted = drawing.width
+        lines[-1].append(drawing)
+        used = wanted
+    return lines
 
 
 @styled
 def blocks_figure(panels: Sequence[Panel]) -> Figure:
     """Draws panels from left to right and top to bottom, one page wide.
 
-    Each panel has its own colours, centred at zero; numbers stand in the cells of small ones.
+    Each panel has its own colours: zero is pale, positive blue, negative red. Numbers stand in the
+    cells where they fit; cells that a causal mask hides are grey.
+
+    Args:
+      panels: see `tracrlab.figures.panels.layer_panels`.
     """
-    columns = 3
-    groups = [panels[start : start + columns] for start in range(0, len(panels), columns)]
-    heights = [max(0.11 * len(panel.rows) for panel in group) + 0.75 for group in groups]
-    figure = new_figure(PAGE, sum(heights) + 0.2)
-    grid = figure.add_gridspec(len(groups), columns, height_ratios=heights)
-    for row, group in enumerate(groups):
-        for column, panel in enumerate(group):
-            axis = figure.add_subplot(grid[row, column])
-            number = row * columns + column + 1
-            _draw(axis, panel, f"{number}. {panel.title}")
+    lines = _lines([_measure(panel, number) for number, panel in enumerate(panels, start=1)])
+    sections = [line[0].panel.section for line in lines]
+    is_new = [section not in sections[:number] for number, section in enumerate(sections)]
+    heights = [max(drawing.height for drawing in line) for line in lines]
+    total = sum(heights) + _HEADING * sum(is_new) + 0.05
+    figure = new_figure(PAGE, max(total, 0.5))
+    top = 0.0
+    for line, section, new, height in zip(lines, sections, is_new, heights, strict=True):
+        if new:
+            where = 1 - (top + 0.09) / figure.get_figheight()
+            figure.text(0.02 / PAGE, where, section, fontsize=TEXT, weight="bold", va="center")
+            top += _HEADING
+        left = 0.0
+        for drawing in line:
+            axis = axis_at(
+                figure, left + drawing.left, top + drawing.above, drawing.across, drawing.down
+            )
+            _draw(axis, drawing)
+            left += drawing.width + _GAP
+        top += height
     return figure
 
 
-def _draw(axis: Axes, panel: Panel, title: str) -> None:
-    matrix = panel.matrix
-    colours, norm = colours_of(matrix)
-    axis.imshow(matrix, cmap=colours, norm=norm, aspect="auto")
-    axis.set_title(title, loc="left")
-    axis.set_xticks(range(len(panel.columns)), map(_short, panel.columns))
-    axis.set_yticks(range(len(panel.rows)), map(_short, panel.rows))
-    if max(map(len, panel.columns), default=0) > 3 or len(panel.columns) > 14:
-        axis.tick_params(axis="x", rotation=90)
-    axis.tick_params(length=0, labelsize=5)
-    axis.set_xlabel(panel.column_name, labelpad=1)
-    axis.set_ylabel(panel.row_name, labelpad=1)
-    axis.spines[:].set_linewidth(0.3)
-    axis.spines[:].set_visible(True)
-    if len(panel.columns) <= 10:
-        for (row, column), value in np.ndenumerate(matrix):
-            if abs(value) > 1e-6:
+def _draw(axis: Axes, drawing: _Drawing) -> None:
+    panel = drawing.panel
+    axis.set_title(drawing.title, loc="left", pad=3 + 72 * _LINE)
+    axis.annotate(
+        panel.formula,
+        (0, 1),
+        xytext=(0, 3.5),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=SMALL,
+        color=GREY,
+    )
+    if not panel.matrix.size:
+        axis.set_axis_off()
+        axis.text(0, 0.5, "(nothing)", fontsize=SMALL, color=GREY, transform=axis.transAxes)
+        return
+    colours, norm = colours_of(panel.matrix)
+    draw_cells(axis, panel.matrix, colours, norm)
+    rows, columns = panel.matrix.shape
+    _ticks(axis.set_xticks, panel.columns, drawing.across / columns, 90 if drawing.upright else 0)
+    _ticks(axis.set_yticks, panel.rows, drawing.down / rows, 0)
+    axis.set_xlabel(panel.column_name, labelpad=1.5, fontsize=SMALL, color=GREY)
+    axis.set_ylabel(panel.row_name, labelpad=2.5, fontsize=SMALL, color=GREY)
+    axis.spines[:].set(visible=True, linewidth=0.4, edgecolor="0.4")
+    if drawing.numbered:
+        for (row, column), value in np.ndenumerate(panel.matrix):
+            if abs(value) > ZERO:
                 dark = abs(value) > 0.6 * norm.vmax
                 axis.text(
                     column,
                     row,
                     _number(value),
                     ha="center",
-                    va="center",
-                    fontsize=4.5,
+                    va="center_baseline",
+                    fontsize=SMALL,
                     color="white" if dark else "black",
                 )
 
 
+def _ticks(set_ticks, names: Sequence[str], cell: float, rotation: int) -> None:
+    """Labels cells; where cells (inches) are too close for a label each, every second, third ..."""
+    step = max(1, int(np.ceil(0.09 / cell)))
+    set_ticks(range(0, len(names), step), names[::step], rotation=rotation)
+
+
 def _number(value: float) -> str:
+    if abs(value) >= 1e4 or abs(value) < 0.005:
+        return f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
-
-
-def _short(label: str) -> str:
-    return label.replace("compiler_bos", "bos").replace("_selector_width_attn_output", " (attn)")

@@ -25,6 +25,9 @@ LengthOption = Annotated[int | None, typer.Option(help="Longest input, likewise.
 InputOption = Annotated[
     str | None, typer.Option("--input", help="The input to draw; library programs have one.")
 ]
+DpiOption = Annotated[
+    int | None, typer.Option(min=50, max=1200, help="Dots per inch of .png, before --config's.")
+]
 CausalOption = Annotated[bool, typer.Option("--causal", help="Mask attention causally.")]
 
 
@@ -33,6 +36,7 @@ def residuals(
     program: ProgramArgument,
     out: Outputs,
     config: ConfigOption = "{}",
+    dpi: DpiOption = None,
     vocab: VocabOption = None,
     length: LengthOption = None,
     inputs: InputOption = None,
@@ -42,13 +46,12 @@ def residuals(
 
     Example: tracrlab figure residuals frac_prevs --out frac_prevs.pdf
     """
-    from tracrlab.figures.residuals import residual_stream_figure
+    from tracrlab.figures.residuals import half_layer_names, residual_stream_figure
 
     model, tokens = _model_and_input(program, vocab, length, inputs, causal)
-    figure = residual_stream_figure(
-        model.residuals(tokens), [_short(label) for label in model.labels], tokens
-    )
-    _save(figure, out, config)
+    names = half_layer_names(model.architecture)
+    figure = residual_stream_figure(model.residuals(tokens), model.labels, tokens, names)
+    _save(figure, out, config, dpi)
 
 
 @app.command()
@@ -57,6 +60,7 @@ def blocks(
     out: Outputs,
     layer: Annotated[int, typer.Option(help="Layer to draw, from 1.")] = 1,
     config: ConfigOption = "{}",
+    dpi: DpiOption = None,
     vocab: VocabOption = None,
     length: LengthOption = None,
     inputs: InputOption = None,
@@ -66,13 +70,14 @@ def blocks(
 
     Example: tracrlab figure blocks hist --vocab h,e,l,o --length 5 --input hello --out hist.pdf
     """
-    from tracrlab.figures.blocks import blocks_figure, layer_panels
+    from tracrlab.figures.blocks import blocks_figure
+    from tracrlab.figures.panels import layer_panels
 
     model, tokens = _model_and_input(program, vocab, length, inputs, causal)
     count = len(model.architecture.layers)
     if not 1 <= layer <= count:
         raise TracrLabError(f"--layer is {layer}; the model has layers 1 to {count}.")
-    _save(blocks_figure(layer_panels(model, tokens, layer - 1)), out, config)
+    _save(blocks_figure(layer_panels(model, tokens, layer - 1)), out, config, dpi)
 
 
 @app.command("zoo-statistics")
@@ -80,13 +85,14 @@ def zoo_statistics(
     manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")],
     out: Outputs,
     config: ConfigOption = "{}",
+    dpi: DpiOption = None,
 ) -> None:
     """Draw lengths, ops, functions and sizes of a zoo's programs."""
     from tracrlab.figures.zoo import zoo_statistics_figure
     from tracrlab.zoo.statistics import load_rows
 
     rows, _, _ = load_rows(manifest)
-    _save(zoo_statistics_figure(rows), out, config)
+    _save(zoo_statistics_figure(rows), out, config, dpi)
 
 
 @app.command("zoo-rejections")
@@ -94,13 +100,14 @@ def zoo_rejections(
     manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")],
     out: Outputs,
     config: ConfigOption = "{}",
+    dpi: DpiOption = None,
 ) -> None:
     """Draw why ops and programs were rejected while sampling."""
     from tracrlab.figures.zoo import zoo_rejections_figure
     from tracrlab.zoo.statistics import load_rows
 
     _, rejections, attempts = load_rows(manifest)
-    _save(zoo_rejections_figure(rejections, attempts), out, config)
+    _save(zoo_rejections_figure(rejections, attempts), out, config, dpi)
 
 
 def _model_and_input(
@@ -121,12 +128,8 @@ def _model_and_input(
     return model, tokens
 
 
-def _short(label: str) -> str:
-    return label.replace("compiler_bos", "bos").replace("_selector_width_attn_output", " (attn)")
-
-
-def _save(figure, out: list[Path], config: str) -> None:
+def _save(figure, out: list[Path], config: str, dpi: int | None) -> None:
     from tracrlab.config import load_config
     from tracrlab.figures.style import save
 
-    save(figure, out, load_config(config).figures.dpi)
+    save(figure, out, dpi or load_config(config).figures.dpi)
