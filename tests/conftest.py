@@ -1,6 +1,11 @@
 """Settings that every test shares."""
 
+import os
+
 from hypothesis import HealthCheck, settings
+
+# Tests compile many small JAX programs and run each for a moment: unoptimised code saves half.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 # The same examples on every machine; nothing is written beside the tests.
 settings.register_profile(

@@ -13,7 +13,8 @@ import typer
 
 from tracrlab.errors import TracrLabError
 from tracrlab.figures.command import app as figure_app
-from tracrlab.students.command import compress
+from tracrlab.students.command import app as students_app
+from tracrlab.students.command import compress, distil
 
 app = typer.Typer(
     help="Programs into transformer weights, and back.",
@@ -24,7 +25,9 @@ app = typer.Typer(
 zoo_app = typer.Typer(help="The steps that make a zoo; rules call them.", no_args_is_help=True)
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(figure_app, name="figure")
+app.add_typer(students_app, name="students")
 app.command()(compress)
+app.command()(distil)
 
 ConfigOption = Annotated[
     str,

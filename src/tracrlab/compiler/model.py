@@ -39,7 +39,8 @@ class CompiledModel:
       labels: the name of each residual-stream direction (``one``, ``tokens:a``, ``v1:True`` ...);
         empty for a model whose basis has no names.
       output_encoding: categorical (one-hot) or numerical.
-      output_values: the value of each output direction; empty for numerical output.
+      output_values: the value of each output direction. Empty for numerical output; but a trained
+        model has the numbers that its program can give, and its output is read as the nearest.
       program: the program, where it is known.
     """
 
@@ -82,12 +83,19 @@ class CompiledModel:
     def decode(self, logits: np.ndarray) -> list[Value | None]:
         """Values of unembedded outputs, float32 [positions, output_size]."""
         if self.output_encoding != CATEGORICAL:
-            return logits[:, 0].tolist()
+            return self.snap(logits[:, 0]).tolist()
         best = logits.argmax(axis=-1)
         return [
             self.output_values[code] if row[code] >= PRESENT else None
             for row, code in zip(logits, best, strict=True)
         ]
+
+    def snap(self, numbers: np.ndarray) -> np.ndarray:
+        """Numbers of a numerical output as they are read: the nearest output value, if any."""
+        if not self.output_values:
+            return numbers
+        values = np.array(self.output_values, dtype=np.float64)
+        return values[np.abs(numbers[..., None] - values).argmin(axis=-1)]
 
     def apply(self, tokens: Sequence[Value]) -> list[Value | None]:
         """Runs the model on one input (without BOS); one value for each symbol."""

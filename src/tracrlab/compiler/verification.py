@@ -34,6 +34,8 @@ class Verification:
     Attributes:
       inputs: how many inputs were run.
       mismatches: on how many of them some position was wrong.
+      positions: how many positions these inputs have, BOS not counted.
+      wrong_positions: how many of them were wrong.
       max_error: largest distance of an output entry from its ideal (one-hot, zero for None, or
         the number).
       example: the first wrong input with what RASP and the model say, for people; empty if none.
@@ -43,6 +45,13 @@ class Verification:
     mismatches: int
     max_error: float
     example: str = ""
+    positions: int = 0
+    wrong_positions: int = 0
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the positions that are right."""
+        return 1 - self.wrong_positions / max(self.positions, 1)
 
     @property
     def passed(self) -> bool:
@@ -63,15 +72,18 @@ def verify(model: CompiledModel, table: TruthTable, min_inputs: int | None = 256
         if min_inputs is None
         else covering_inputs(table, min_inputs)
     )
-    mismatches, max_error, example = 0, 0.0, ""
+    mismatches, max_error, example, wrong_positions = 0, 0.0, "", 0
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
         wrong, error = _compare(model, table, batch)
+        wrong_positions += int(np.count_nonzero(wrong))
+        wrong = wrong.any(axis=1)
         mismatches += int(np.count_nonzero(wrong))
         max_error = max(max_error, error) if np.isfinite(error) else error
         if wrong.any() and not example:
             example = _describe(model, table, int(batch[np.argmax(wrong)]))
-    return Verification(len(rows), mismatches, max_error, example)
+    positions = int(table.domain.mask[rows].sum())
+    return Verification(len(rows), mismatches, max_error, example, positions, wrong_positions)
 
 
 def covering_inputs(table: TruthTable, min_inputs: int) -> np.ndarray:
@@ -122,7 +134,7 @@ def model_inputs(
 
 
 def _compare(model: CompiledModel, table: TruthTable, rows: np.ndarray) -> tuple[np.ndarray, float]:
-    """Which inputs are wrong, and the largest error."""
+    """Which positions are wrong [inputs, positions], and the largest error."""
     domain, output = table.domain, table.output
     logits = model.logits(*model_inputs(model, domain, rows))[:, 1:]
     expected, mask = output.codes[rows], domain.mask[rows]
@@ -140,10 +152,11 @@ def _compare(model: CompiledModel, table: TruthTable, rows: np.ndarray) -> tuple
     else:
         ideal = np.array([*output.values, 0], dtype=np.float64)[expected]
         error = np.abs(logits[..., 0] - ideal)
-        wrong = ~(error <= TOLERANCE * np.maximum(1, np.abs(ideal)))
+        read = np.abs(model.snap(logits[..., 0]) - ideal)
+        wrong = ~(read <= TOLERANCE * np.maximum(1, np.abs(ideal)))
         wrong |= expected == len(output.values)  # a number cannot be None
     wrong &= mask
-    return wrong.any(axis=1), float(np.where(mask, error, 0).max())
+    return wrong, float(np.where(mask, error, 0).max())
 
 
 def _describe(model: CompiledModel, table: TruthTable, row: int) -> str:

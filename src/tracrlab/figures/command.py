@@ -110,6 +110,20 @@ def zoo_rejections(
     _save(zoo_rejections_figure(rejections, attempts), out, config, dpi)
 
 
+@app.command("students")
+def students(
+    manifests: Annotated[list[Path], typer.Argument(help="Manifests of zoos of students.")],
+    out: Outputs,
+    config: ConfigOption = "{}",
+    dpi: DpiOption = None,
+) -> None:
+    """Draw which students were accepted and why others were refused, by length and width."""
+    from tracrlab.figures.students import student_outcomes_figure
+    from tracrlab.students.outcomes import load_outcomes
+
+    _save(student_outcomes_figure(load_outcomes(manifests)), out, config, dpi)
+
+
 def _model_and_input(
     source: str, vocab: str | None, length: int | None, inputs: str | None, causal: bool
 ):

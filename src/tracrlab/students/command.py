@@ -1,4 +1,4 @@
-"""`tracrlab compress`: one model file, by hand."""
+"""The command line of the students; libraries are imported inside the commands."""
 
 from __future__ import annotations
 
@@ -9,15 +9,30 @@ import typer
 
 from tracrlab.errors import TracrLabError
 
+app = typer.Typer(
+    help="The steps that make compressed and natural zoos; rules call them.", no_args_is_help=True
+)
+
+ConfigOption = Annotated[
+    str,
+    typer.Option(
+        "--config", help="A YAML file, or a JSON object; what it leaves out has defaults."
+    ),
+]
+KindArgument = Annotated[str, typer.Argument(help="compressed or natural.")]
+ModelArgument = Annotated[Path, typer.Argument(help="A .safetensors model that says its program.")]
+OutOption = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
+RatioOption = Annotated[float, typer.Option(help="Width of the student over that of the model.")]
+StepsOption = Annotated[int, typer.Option(help="Most training steps.")]
+SeedOption = Annotated[int, typer.Option(help="Root of the random numbers.")]
+
 
 def compress(
-    model: Annotated[Path, typer.Argument(help="A .safetensors model that says its program.")],
-    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
-    ratio: Annotated[
-        float, typer.Option(help="Width of the student over that of the model.")
-    ] = 0.5,
-    steps: Annotated[int, typer.Option(help="Most training steps.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Root of the random numbers.")] = 0,
+    model: ModelArgument,
+    out: OutOption,
+    ratio: RatioOption = 0.5,
+    steps: StepsOption = 2000,
+    seed: SeedOption = 0,
 ) -> None:
     """Compress a model's residual stream and write the student as a model of its own.
 
@@ -25,29 +40,137 @@ def compress(
 
     Example: tracrlab compress sort.safetensors --ratio 0.6 --out small.safetensors
     """
+    from tracrlab.students.compressing import Compression
+
+    _make_one(model, out, Compression(ratio, seed=seed), steps, seed)
+
+
+def distil(
+    model: ModelArgument,
+    out: OutOption,
+    ratio: RatioOption = 0.5,
+    steps: StepsOption = 2000,
+    seed: SeedOption = 0,
+) -> None:
+    """Train a transformer from scratch to compute what a model computes, layer by layer.
+
+    The student is written whatever its accuracy; the line that is printed says what it is.
+
+    Example: tracrlab distil hist.safetensors --out natural.safetensors
+    """
+    from tracrlab.students.natural import Natural
+
+    _make_one(model, out, Natural(ratio, seed), steps, seed)
+
+
+def _make_one(path: Path, out: Path, method, steps: int, seed: int) -> None:
     import time
 
     from tracrlab.compiler import BOS, PAD, CompiledModel
     from tracrlab.rasp import Domain, evaluate
-    from tracrlab.students.compressing import CompressionSettings
-    from tracrlab.students.compressing import compress as compress_models
+    from tracrlab.students.making import Making, make
+    from tracrlab.students.shapes import Shape
+    from tracrlab.students.student import Teacher
     from tracrlab.students.training import TrainingSettings
 
     if steps < 1:
         raise TracrLabError(f"--steps is {steps}; it takes a number above 0.")
-    teacher = CompiledModel.load(model)
-    if teacher.program is None:
-        raise TracrLabError(f"{model} does not say which program it computes.")
-    sizes = teacher.architecture
+    model = CompiledModel.load(path)
+    if model.program is None:
+        raise TracrLabError(f"{path} does not say which program it computes.")
+    sizes = model.architecture
     symbols = tuple(symbol for symbol in sizes.input_symbols if symbol not in (BOS, PAD))
-    table = evaluate(teacher.program, Domain(symbols, sizes.max_seq_len, sizes.causal))
-    training = TrainingSettings(steps=steps, learning_rate=1e-2, lanes=1, seed=seed)
+    table = evaluate(model.program, Domain(symbols, sizes.max_seq_len, sizes.causal))
+    training = TrainingSettings(steps=steps, lanes=1, seed=seed)
+    shape = Shape.of(sizes, method.student_architecture(sizes))
     start = time.perf_counter()
-    (student,) = compress_models([(0, teacher, table)], CompressionSettings(ratio, training))
+    (student,) = make([Teacher(0, model, table)], shape, method, Making(training))
     seconds = time.perf_counter() - start
+    if student.refusal == "not_finite":
+        raise TracrLabError(f"the student of {path} has weights that are not finite; try a --seed.")
     student.model.save(out)
-    verdict = "exact" if student.exact else f"right on {student.accuracy:.1%} of the inputs"
+    verdict = "exact" if student.exact else f"right on {student.accuracy:.2%} of the positions"
     print(
         f"{out}: {sizes.d_model} directions in {student.model.architecture.d_model}, {verdict}, "
         f"loss {student.loss:.2g}, {student.steps} steps, {seconds:.1f} s"
     )
+
+
+@app.command()
+def select(
+    kind: KindArgument,
+    manifest: Annotated[Path, typer.Argument(help="The manifest of the standard zoo.")],
+    out_dir: Annotated[Path, typer.Option(help="Folder of the files of teachers.")],
+    config: ConfigOption = "config/config.yaml",
+) -> None:
+    """Choose the teachers, and the padded shape that each one's student is trained in."""
+    from tracrlab.config import load_config
+    from tracrlab.students.selecting import select_teachers, settings_of
+
+    settings = load_config(config)
+    count = settings_of(settings, kind).shards
+    select_teachers(
+        settings, kind, manifest, [out_dir / f"{number:05d}.parquet" for number in range(count)]
+    )
+
+
+@app.command("make")
+def make_command(
+    kind: KindArgument,
+    teachers: Annotated[Path, typer.Argument(help="A file of teachers.")],
+    out: Annotated[Path, typer.Option(help="The shard to write.")],
+    config: ConfigOption = "config/config.yaml",
+) -> None:
+    """Make the students of a file of teachers and write those that are accepted.
+
+    A killed job goes on where its last checkpoint was, at most a minute before.
+    """
+    from tracrlab.config import load_config
+    from tracrlab.students.shards import make_shard
+
+    make_shard(load_config(config), kind, teachers, out)
+
+
+@app.command()
+def manifest(
+    kind: KindArgument,
+    standard: Annotated[Path, typer.Argument(help="The manifest of the standard zoo.")],
+    shards_dir: Annotated[Path, typer.Option(help="Folder of the shards.")],
+    out: Annotated[Path, typer.Option(help="The manifest to write.")],
+    config: ConfigOption = "config/config.yaml",
+) -> None:
+    """Write the manifest of a zoo of students."""
+    from tracrlab.config import load_config
+    from tracrlab.students.selecting import settings_of
+    from tracrlab.students.shards import write_student_manifest
+
+    settings = load_config(config)
+    count = settings_of(settings, kind).shards
+    shards = [shards_dir / f"{number:05d}.parquet" for number in range(count)]
+    write_student_manifest(settings, kind, standard, shards, out)
+
+
+@app.command("losses")
+def losses(
+    manifest: Annotated[Path, typer.Argument(help="The manifest of the standard zoo.")],
+    out: Annotated[list[Path], typer.Option(help="Table to write; .csv or .md. Again for more.")],
+    config: ConfigOption = "config/config.yaml",
+) -> None:
+    """Compress the same programs with every loss (thesis, Tables 6.1 to 6.3)."""
+    from tracrlab.config import load_config
+    from tracrlab.students.loss_table import loss_table
+    from tracrlab.tables import write_tables
+
+    write_tables(loss_table(load_config(config), manifest), out)
+
+
+@app.command("outcomes")
+def outcomes(
+    manifests: Annotated[list[Path], typer.Argument(help="Manifests of zoos of students.")],
+    out: Annotated[list[Path], typer.Option(help="Table to write; .csv or .md. Again for more.")],
+) -> None:
+    """Count the teachers whose students are exact, accepted or refused, by program length."""
+    from tracrlab.students.outcomes import load_outcomes, summary
+    from tracrlab.tables import write_tables
+
+    write_tables(summary(load_outcomes(manifests)).round(4), out)

@@ -35,3 +35,22 @@ def fold(model: CompiledModel, compression: np.ndarray) -> CompiledModel:
         weights=weights,
         labels=(),
     )
+
+
+def rotate(
+    model: CompiledModel, readout: np.ndarray, rng: np.random.Generator
+) -> tuple[CompiledModel, np.ndarray]:
+    """The same function in a random orthonormal basis of the residual stream.
+
+    Args:
+      model: any model.
+      readout: from its stream to another [d_model, other].
+      rng: source of the basis, uniform over rotations and reflections.
+
+    Returns:
+      the model and the readout of the new basis.
+    """
+    d_model = model.architecture.d_model
+    basis, triangle = np.linalg.qr(rng.normal(size=(d_model, d_model)))
+    basis = (basis * np.sign(np.diag(triangle))).astype(np.float32)
+    return fold(model, basis), (basis.T @ readout).astype(np.float32)

@@ -10,19 +10,23 @@ and no forward pass. It is minimised from several spectral starts.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
 
 from tracrlab.compiler.forward import Trace, forward
 from tracrlab.compiler.model import CompiledModel
-from tracrlab.compiler.verification import covering_inputs, model_inputs
+from tracrlab.compiler.verification import covering_inputs, model_inputs, verify
 from tracrlab.rasp.truth_table import TruthTable
 
-#: Attention tolerates errors: its logits are 100 where it selects. Queries are weighed by this over
-#: 100, keys by this.
+#: Height of the logits of a softened teacher over those of a compiled one (100).
+SOFTNESS = 0.2
+#: A head that selects one key tolerates errors of its logits: queries are weighed by this over
+#: the height of the logits, keys by this.
 ATTENTION_WEIGHT = 0.3
+#: Where several keys are selected their logits must be equal to well under 1.
+EQUAL_WEIGHT = 0.3
 #: Iterations of the minimiser from each start.
 ITERATIONS = 300
 
@@ -48,7 +52,7 @@ class ReadError:
         forward(model.architecture, model.weights, codes, lengths, trace)
         visible = np.arange(codes.shape[1]) < lengths[:, None]
         streams, readers = [], []
-        for number, reader in _readers(model):
+        for number, reader in _readers(model, trace, visible):
             stream = trace.residuals[number][visible].astype(np.float64)
             streams.append(stream.T @ stream / len(stream))
             readers.append(reader.astype(np.float64) @ reader.T)
@@ -64,23 +68,39 @@ class ReadError:
         return float(value), -2 * (gradient @ compression)
 
 
-def _readers(model: CompiledModel) -> Iterator[tuple[int, np.ndarray]]:
-    """Half-layer whose input is read, and the columns it is read with."""
+def softened(model: CompiledModel, table: TruthTable) -> CompiledModel:
+    """The same model with lower attention logits, where it still computes its program.
+
+    A softmax of logits that are 20 apart selects as one of 100 does, and an error of a read moves
+    its weights a fifth as far.
+    """
+    weights = {
+        name: value * np.float32(SOFTNESS) if name.endswith("/query") else value
+        for name, value in model.weights.items()
+    }
+    soft = replace(model, weights=weights)
+    return soft if verify(soft, table).passed else model
+
+
+def _readers(
+    model: CompiledModel, trace: Trace, visible: np.ndarray
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Half-layer whose input is read, and the weighed columns it is read with."""
     layers = model.architecture.layers
     for number, layer in enumerate(layers):
         if layer.heads:
             prefix = f"layer_{number}/attn/"
-            query = model.weights[prefix + "query"] / np.sqrt(layer.key_size)
-            yield (
-                2 * number,
-                np.hstack(
-                    [
-                        query * (ATTENTION_WEIGHT / 100),
-                        model.weights[prefix + "key"] * ATTENTION_WEIGHT,
-                        model.weights[prefix + "value"],
-                    ]
-                ),
-            )
+            shape = (model.architecture.d_model, layer.heads, layer.key_size)
+            query = model.weights[prefix + "query"].reshape(shape) / np.sqrt(layer.key_size)
+            key = model.weights[prefix + "key"].reshape(shape)
+            columns = [model.weights[prefix + "value"]]
+            for head in range(layer.heads):
+                largest = trace.attention[number][:, head].max(axis=-1)
+                height = max(np.abs(query[:, head]).max(), 1e-6)
+                several = ((largest < 0.9) & visible).any()
+                weight = EQUAL_WEIGHT if several else ATTENTION_WEIGHT / height
+                columns += [query[:, head] * weight, key[:, head] * weight * height]
+            yield 2 * number, np.hstack(columns)
         if layer.mlp_hidden:
             yield 2 * number + 1, model.weights[f"layer_{number}/mlp/linear_1"]
     yield 2 * len(layers), model.weights["unembed"]

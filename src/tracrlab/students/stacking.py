@@ -50,9 +50,9 @@ class Bucket:
         return cls(
             symbols=len(architecture.input_symbols),
             positions=architecture.max_seq_len + 1,
-            layers=_round_up(len(layers), 2),
+            layers=len(layers),
             d_model=_round_up(architecture.d_model, 8),
-            heads=largest("heads", 2),
+            heads=largest("heads", 1),
             key_size=largest("key_size", 8),
             value_size=largest("value_size", 8),
             mlp_hidden=largest("mlp_hidden", 32),
@@ -112,6 +112,36 @@ def padded_weights(model: CompiledModel, bucket: Bucket) -> dict[str, np.ndarray
             out["linear_1"][number, :width, : layer.mlp_hidden] = weights[prefix + "linear_1"]
             out["linear_2"][number, : layer.mlp_hidden, :width] = weights[prefix + "linear_2"]
     return out
+
+
+def unpadded_weights(
+    padded: dict[str, np.ndarray], architecture: Architecture
+) -> dict[str, np.ndarray]:
+    """A model's own weights out of padded ones: the inverse of `padded_weights`."""
+    width = architecture.d_model
+    out = {
+        "token_embed": padded["tokens"][: len(architecture.input_symbols), :width],
+        "pos_embed": padded["positions"][: architecture.max_seq_len + 1, :width],
+        "unembed": padded["unembed"][:width, : architecture.output_size],
+    }
+    for number, layer in enumerate(architecture.layers):
+        if layer.heads:
+            prefix = f"layer_{number}/attn/"
+            for name, size in (
+                ("query", layer.key_size),
+                ("key", layer.key_size),
+                ("value", layer.value_size),
+            ):
+                matrix = padded[name][number, :width, : layer.heads, :size].reshape(width, -1)
+                scale = np.sqrt(layer.key_size) if name == "query" else 1
+                out[prefix + name] = matrix * scale
+            matrix = padded["linear"][number, : layer.heads, : layer.value_size, :width]
+            out[prefix + "linear"] = matrix.reshape(-1, width)
+        if layer.mlp_hidden:
+            prefix = f"layer_{number}/mlp/"
+            out[prefix + "linear_1"] = padded["linear_1"][number, :width, : layer.mlp_hidden]
+            out[prefix + "linear_2"] = padded["linear_2"][number, : layer.mlp_hidden, :width]
+    return {name: np.ascontiguousarray(out[name], np.float32) for name in architecture.shapes}
 
 
 def stack(entries: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -13,6 +13,9 @@ import jax.numpy as jnp
 
 Weights = dict[str, jax.Array]
 
+#: The weights that every layer has; their first axis is the layer.
+LAYER_WEIGHTS = ("query", "key", "value", "linear", "linear_1", "linear_2")
+
 
 class Outputs(NamedTuple):
     """What a forward pass gives.
@@ -61,20 +64,15 @@ def run(
     def write(output: jax.Array) -> jax.Array:
         return output if compression is None else output @ compression
 
-    stream = write(embedded)
-    blocks = []
-    for number in range(weights["query"].shape[0]):
-        layer = {
-            name: weights[name][number]
-            for name in ("query", "key", "value", "linear", "linear_1", "linear_2")
-        }
-        attended = _attention(layer, read(stream), mask)
+    def layer(stream: jax.Array, weights: Weights) -> tuple[jax.Array, jax.Array]:
+        attended = _attention(weights, read(stream), mask)
         stream = stream + write(attended)
-        hidden = jax.nn.relu(read(stream) @ layer["linear_1"])
-        computed = hidden @ layer["linear_2"]
-        stream = stream + write(computed)
-        blocks += [attended, computed]
-    return Outputs(read(stream) @ weights["unembed"], jnp.stack(blocks))
+        computed = jax.nn.relu(read(stream) @ weights["linear_1"]) @ weights["linear_2"]
+        return stream + write(computed), jnp.stack([attended, computed])
+
+    layers = {name: weights[name] for name in LAYER_WEIGHTS}
+    stream, blocks = jax.lax.scan(layer, write(embedded), layers)
+    return Outputs(read(stream) @ weights["unembed"], blocks.reshape(-1, *blocks.shape[2:]))
 
 
 def _attention(layer: Weights, inputs: jax.Array, mask: jax.Array) -> jax.Array:

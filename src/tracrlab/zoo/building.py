@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tracrlab.compiler.compiling import compile_table
 from tracrlab.compiler.model import CompiledModel
@@ -20,6 +21,16 @@ from tracrlab.rasp.values import literal
 from tracrlab.zoo.sampling import limits
 from tracrlab.zoo.schema import FileInfo, damaged, open_parquet
 from tracrlab.zoo.writing import row_writer
+
+#: The columns of how a model came about, for one that was compiled.
+_AS_COMPILED = {
+    "accuracy": 1.0,
+    "exact": True,
+    "loss": 0.0,
+    "steps": 0,
+    "snapshot": 0,
+    "readout": (),
+}
 
 
 def build_shard(config: Config, selected: str | Path, out: str | Path) -> None:
@@ -39,7 +50,7 @@ def build_shard(config: Config, selected: str | Path, out: str | Path) -> None:
     info = FileInfo.of("zoo", domain, selected_info.seed, {})
     total = file.metadata.num_rows
     with row_writer(out, info) as writer:
-        for row in progress(_rows(file, selected), total, "compiling"):
+        for row in progress(plain_rows(file, selected), total, "compiling"):
             table = evaluate(Program.from_tokens(row["tokens"]), domain)
             model = compile_table(table, bounds)
             verification = verify(model, table, config.zoo.verify_inputs)
@@ -48,10 +59,20 @@ def build_shard(config: Config, selected: str | Path, out: str | Path) -> None:
                     f"program {row['id']} of seed {selected_info.seed} fails its verification "
                     f"{verification.example}; please report it with this text:\n{table.program}"
                 )
-            writer.write(row | zoo_columns(model, table, verification))
+            writer.write(
+                row
+                | zoo_columns(model, table, verification)
+                | _AS_COMPILED
+                | {"teacher_d_model": model.architecture.d_model}
+            )
 
 
-def _rows(file, path: str | Path) -> Iterator[dict[str, Any]]:
+def plain_rows(file: pq.ParquetFile, path: str | Path) -> Iterator[dict[str, Any]]:
+    """Streams the rows of an open file of programs, which have no weights.
+
+    Raises:
+      TracrLabError: if the file is damaged.
+    """
     try:
         for batch in file.iter_batches(batch_size=1024):
             yield from batch.to_pylist()

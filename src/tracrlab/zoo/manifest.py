@@ -96,7 +96,7 @@ def _is_inside(relative: str) -> bool:
 def write_manifest(
     config: Config, selected: str | Path, shards: Sequence[str | Path], out: str | Path
 ) -> None:
-    """Writes the manifest of finished shards.
+    """Writes the manifest of a standard zoo.
 
     Args:
       config: the configuration they were made with.
@@ -104,8 +104,31 @@ def write_manifest(
       shards: the shards in order.
       out: the manifest to write; shards are named relative to its folder.
     """
-    out = Path(out)
     _, selected_info = open_parquet(selected, "selected")
+    configuration = config.zoo.model_dump(mode="json")
+    how = {"sampling": selected_info.counts}
+    write_content(out, "standard", config.seed, configuration, shards, how)
+
+
+def write_content(
+    out: str | Path,
+    kind: str,
+    seed: int,
+    configuration: dict[str, Any],
+    shards: Sequence[str | Path],
+    how: dict[str, Any],
+) -> None:
+    """Writes a manifest: the shards with their checksums, what is in them, and how it was made.
+
+    Args:
+      out: the manifest to write; shards are named relative to its folder.
+      kind: standard, compressed or natural.
+      seed: what it was made with.
+      configuration: likewise, the sections that matter.
+      shards: the shards in order.
+      how: counts of the making, under their own keys.
+    """
+    out = Path(out)
     entries, splits, lengths = [], Counter(), Counter()
     for path in map(Path, shards):
         file, _ = open_parquet(path, "zoo")
@@ -125,13 +148,13 @@ def write_manifest(
         )
     content = {
         "schema_version": SCHEMA_VERSION,
-        "kind": "standard",
-        "seed": config.seed,
-        "configuration": config.zoo.model_dump(mode="json"),
+        "kind": kind,
+        "seed": seed,
+        "configuration": configuration,
         "rows": sum(entry["rows"] for entry in entries),
         "splits": dict(sorted(splits.items())),
         "rows_by_ops": {str(length): lengths[length] for length in sorted(lengths)},
-        "sampling": selected_info.counts,
+        **how,
         "shards": entries,
     }
     write_text(out, json.dumps(content, indent=2) + "\n")

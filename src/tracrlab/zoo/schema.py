@@ -18,7 +18,7 @@ from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
 from tracrlab.rasp.values import Value, literal, parse_literal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _KEY = b"tracrlab"
 
 #: A sampled program. `index` is the sampler's, `behaviour` the hash of its function.
@@ -42,6 +42,11 @@ SELECTED_SCHEMA = pa.schema(
     ]
 )
 
+#: A teacher of students: a selected program, and the padded sizes that its student is trained in.
+TEACHER_SCHEMA = pa.schema(
+    [*SELECTED_SCHEMA, pa.field("shape", pa.list_(pa.int32()), nullable=False)]
+)
+
 #: A zoo row: a program and the weights that compute it.
 ZOO_SCHEMA = pa.schema(
     [
@@ -60,10 +65,24 @@ ZOO_SCHEMA = pa.schema(
         pa.field("weights", pa.list_(pa.float32()), nullable=False),
         pa.field("verified_inputs", pa.int32(), nullable=False),
         pa.field("max_error", pa.float32(), nullable=False),
+        # How it came about; a compiled model is exact, with no steps and no loss.
+        pa.field("accuracy", pa.float32(), nullable=False),
+        pa.field("exact", pa.bool_(), nullable=False),
+        pa.field("loss", pa.float32(), nullable=False),
+        pa.field("steps", pa.int32(), nullable=False),
+        pa.field("snapshot", pa.int32(), nullable=False),
+        # From the model's residual stream to its teacher's, row by row; empty if compiled.
+        pa.field("teacher_d_model", pa.int32(), nullable=False),
+        pa.field("readout", pa.list_(pa.float32()), nullable=False),
     ]
 )
 
-_SCHEMAS = {"programs": PROGRAM_SCHEMA, "selected": SELECTED_SCHEMA, "zoo": ZOO_SCHEMA}
+_SCHEMAS = {
+    "programs": PROGRAM_SCHEMA,
+    "selected": SELECTED_SCHEMA,
+    "teachers": TEACHER_SCHEMA,
+    "zoo": ZOO_SCHEMA,
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +90,7 @@ class FileInfo:
     """What a Parquet file says of itself.
 
     Attributes:
-      kind: programs, selected or zoo.
+      kind: programs, selected, teachers or zoo.
       vocab: the input symbols, as literals.
       max_seq_len, causal: the rest of the domain.
       seed: the sampler's.

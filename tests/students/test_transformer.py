@@ -1,4 +1,4 @@
-"""Compression: the padded transformer, folding, the start from data, and training in lanes."""
+"""The padded transformer, folding, losses, and the start from data."""
 
 from dataclasses import replace
 
@@ -6,26 +6,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.students.conftest import teacher
 from tracrlab.compiler import compile_table, verify
 from tracrlab.compiler.forward import Trace, forward
 from tracrlab.compiler.verification import model_inputs
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp import Domain, evaluate
 from tracrlab.rasp.library import LIBRARY
-from tracrlab.rasp.sampler import SamplerSettings, sample
-from tracrlab.students.compressing import CompressionSettings, Student, compress
-from tracrlab.students.folding import fold
-from tracrlab.students.initialisation import ReadError, from_data, random_orthogonal
-from tracrlab.students.losses import distance
-from tracrlab.students.stacking import Bucket, padded_weights, stack
-from tracrlab.students.training import Job, TrainingSettings, train
+from tracrlab.students.folding import fold, rotate
+from tracrlab.students.initialisation import ReadError, from_data, random_orthogonal, softened
+from tracrlab.students.losses import distance, mean_square
+from tracrlab.students.stacking import Bucket, padded_weights, stack, unpadded_weights
 from tracrlab.students.transformer import Outputs, embed, run
-
-
-def teacher(index, *, causal=False):
-    settings = SamplerSettings((0, 1, 2), 4, causal, min_ops=4, max_ops=7)
-    table = sample(settings, 11, index).table
-    return compile_table(table), table
 
 
 def inputs_of(model, table):
@@ -169,116 +161,63 @@ def test_data_is_a_better_start_than_chance():
     assert from_data(model, table, width)[1] < 0.1 * error(chance)[0]
 
 
-def jobs_of(indices):
-    bucket, entries = None, []
-    for index in indices:
+def test_a_softened_teacher_computes_the_same():
+    for index in range(4):
         model, table = teacher(index)
-        entries.append((index, model, table))
-    sizes = [Bucket.of(m.architecture, m.architecture.d_model // 2) for _, m, _ in entries]
-    largest = {
-        name: max(getattr(size, name) for size in sizes)
-        for name in ("layers", "d_model", "heads", "key_size", "value_size", "mlp_hidden")
-    }
-    width, outputs = max(s.width for s in sizes), max(s.outputs for s in sizes)
-    bucket = replace(sizes[0], width=width, outputs=outputs, **largest)
-    jobs = []
-    for index, model, _ in entries:
-        width = model.architecture.d_model // 2
-        start = random_orthogonal(model.architecture.d_model, width, np.random.default_rng(index))
-        padded = np.zeros((bucket.d_model, bucket.width), np.float32)
-        padded[: start.shape[0], : start.shape[1]] = start
-        mask = (padded != 0).astype(np.float32)
-        jobs.append(Job(index, padded_weights(model, bucket), padded, mask))
-    return bucket, jobs, inputs_of(*entries[0][1:])
+        soft = softened(model, table)
+        assert verify(soft, table, None).passed
+        for name, value in model.weights.items():
+            scale = 0.2 if name.endswith("/query") else 1
+            assert soft.weights[name] == pytest.approx(scale * value)
 
 
-SHORT = TrainingSettings(steps=40, chunk=20, lanes=2, batch=16, learning_rate=1e-2)
+def test_unpadding_is_the_inverse_of_padding():
+    for index in range(6):
+        model, _ = teacher(index)
+        bucket = Bucket.of(model.architecture, 3)
+        bucket = replace(bucket, layers=bucket.layers + 1, mlp_hidden=bucket.mlp_hidden + 8)
+        weights = unpadded_weights(padded_weights(model, bucket), model.architecture)
+        assert list(weights) == list(model.architecture.shapes)
+        for name, value in weights.items():
+            assert value == pytest.approx(model.weights[name], rel=1e-6)
 
 
-def trained(bucket, jobs, inputs, settings=SHORT):
-    never = lambda job, matrix, loss: False  # noqa: E731
-    return {result.id: result for result in train(jobs, bucket, *inputs, settings, never)}
+def test_a_rotated_model_computes_the_same():
+    model, table = teacher(2)
+    readout = np.eye(model.architecture.d_model, dtype=np.float32)
+    rotated, turned = rotate(model, readout, np.random.default_rng(0))
+    logits = rotated.logits(*inputs_of(model, table))
+    assert logits == pytest.approx(model.logits(*inputs_of(model, table)), abs=1e-3)
+    assert turned.T @ turned == pytest.approx(readout, abs=1e-5)
+    streams = Trace(), Trace()
+    for one, trace in zip((model, rotated), streams, strict=True):
+        forward(one.architecture, one.weights, *inputs_of(model, table), trace)
+    for plain, other in zip(streams[0].residuals, streams[1].residuals, strict=True):
+        assert other @ turned == pytest.approx(plain, abs=1e-3)
 
 
-def test_a_model_trains_the_same_in_any_company():
-    bucket, jobs, inputs = jobs_of((0, 1, 2))
-    together = trained(bucket, jobs, inputs)
-    alone = trained(bucket, jobs[2:], inputs)
-    assert set(together) == {0, 1, 2}
-    assert together[2].compression == pytest.approx(alone[2].compression, abs=1e-5)
-    assert not np.allclose(together[0].compression, jobs[0].compression, atol=1e-3)
+def test_the_mean_square_by_hand():
+    right = Outputs(jnp.array([[[1.0, 0.0]]]), jnp.array([[[[1.0, 2.0]]], [[[0.0, 0.0]]]]))
+    given = Outputs(jnp.array([[[0.5, 0.0]]]), jnp.array([[[[1.0, -1.0]]], [[[0.0, 1.0]]]]))
+    # Two half-layers of two directions: (9 + 1) / 4; two outputs: 0.25 / 2.
+    assert float(mean_square(right, given, jnp.array([[True]]), 4, 2)) == pytest.approx(2.625)
 
 
-def test_padding_of_a_matrix_stays_zero():
-    bucket, jobs, inputs = jobs_of((0, 1))
-    for job in jobs:
-        result = trained(bucket, [job], inputs)[job.id]
-        assert (result.compression[job.mask == 0] == 0).all()
-        assert result.steps == 40
-
-
-def test_a_model_that_is_not_a_number_leaves_its_neighbours_alone():
-    bucket, jobs, inputs = jobs_of((0, 1))
-    alone = trained(bucket, jobs[:1], inputs)[0]
-    broken = replace(jobs[1], compression=np.full_like(jobs[1].compression, np.nan))
-    together = trained(bucket, [jobs[0], broken], inputs)
-    assert not np.isfinite(together[1].loss)
-    assert together[1].steps == 20, "it ends at the first look"
-    assert together[0].compression == pytest.approx(alone.compression, abs=1e-5)
-
-
-@pytest.mark.parametrize("samples", ["vocabulary", "random", "combined"])
-def test_training_lowers_the_loss(samples):
-    bucket, jobs, inputs = jobs_of((0,))
-    settings = replace(SHORT, steps=20, samples=samples)
-    first = trained(bucket, jobs, inputs, settings)[0].loss
-    longer = trained(bucket, jobs, inputs, replace(settings, steps=300))[0].loss
-    assert longer < 0.8 * first
-
-
-def test_compress_gives_a_student_for_every_teacher():
-    teachers = [(index, *teacher(index)) for index in range(5)]
-    training = TrainingSettings(steps=40, chunk=20, lanes=2, learning_rate=1e-2)
-    students = {
-        student.id: student for student in compress(teachers, CompressionSettings(0.9, training))
-    }
-    assert set(students) == set(range(5))
-    for index, model, table in teachers:
-        student = students[index]
-        width = int(np.ceil(0.9 * model.architecture.d_model))
-        assert student.model.architecture.d_model == width
-        result = verify(student.model, table)
-        assert student.accuracy == 1 - result.mismatches / result.inputs
-        assert student.exact == result.passed
-    assert sum(student.exact for student in students.values()) >= 4
-
-
-def test_the_gate():
-    model, _ = teacher(0)
-
-    def student(accuracy, loss):
-        return Student(0, model, np.eye(2), accuracy, loss, 0)
-
-    assert student(0.9, 0.05).passes_gate
-    assert not student(0.89, 0.01).passes_gate
-    assert not student(1.0, 0.06).passes_gate
-    assert student(1.0, 0.06).exact
-
-
-@pytest.mark.parametrize("ratio", [0.0, -1, 1.5, 0.01, float("nan")])
-def test_a_ratio_that_leaves_no_dimension(ratio):
-    with pytest.raises(TracrLabError, match=r"leaves no dimension of 20; give one from 0\.05 to 1"):
-        CompressionSettings(ratio).width(20)
-
-
-def test_widths():
-    assert CompressionSettings(0.5).width(20) == 10
-    assert CompressionSettings(0.5).width(21) == 11
-    assert CompressionSettings(1.0).width(7) == 7
+def test_numbers_are_compared_by_squares_whatever_the_output_loss():
+    right = Outputs(jnp.array([[[3.0, 0.0]]]), jnp.zeros((2, 1, 1, 1)))
+    given = Outputs(jnp.array([[[2.5, 0.0]]]), jnp.zeros((2, 1, 1, 1)))
+    visible, mask = jnp.array([[True]]), jnp.array([1.0, 0.0])
+    for output in ("l2", "cross_entropy", "both"):
+        settings = {"layer": "none", "output": output, "numerical": 1.0, "numerical_weight": 4.0}
+        assert float(distance(right, given, visible, mask, **settings)) == pytest.approx(1.0)
 
 
 def test_stacking_puts_models_first():
-    bucket, jobs, _ = jobs_of((0, 1, 2))
-    stacked = stack([job.weights for job in jobs])
+    models = [teacher(index)[0] for index in range(3)]
+    buckets = [Bucket.of(model.architecture, 3) for model in models]
+    sizes = {name: max(getattr(b, name) for b in buckets) for name in buckets[0].__annotations__}
+    bucket = Bucket(**sizes)
+    entries = [padded_weights(model, bucket) for model in models]
+    stacked = stack(entries)
     assert stacked["linear_1"].shape == (3, bucket.layers, bucket.d_model, bucket.mlp_hidden)
-    assert np.array_equal(stacked["query"][1], jobs[1].weights["query"])
+    assert np.array_equal(stacked["query"][1], entries[1]["query"])

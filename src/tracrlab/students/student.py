@@ -1,0 +1,160 @@
+"""A student: a trained model, how good it is, and whether it is accepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tracrlab.compiler.model import CompiledModel
+from tracrlab.compiler.verification import Verification, verify
+from tracrlab.rasp.program import CATEGORICAL
+from tracrlab.rasp.truth_table import TruthTable
+from tracrlab.students.losses import mean_square
+from tracrlab.students.shapes import Shape
+from tracrlab.students.stacking import padded_weights
+from tracrlab.students.training import Inputs
+from tracrlab.students.transformer import Outputs, embed, run
+
+#: The thesis's gate (section 6.1): a student is accepted from this accuracy, up to this loss.
+GATE_ACCURACY, GATE_LOSS = 0.9, 0.05
+#: Inputs that the loss of the gate is taken on.
+LOSS_INPUTS = 256
+
+
+@dataclass(frozen=True)
+class Student:
+    """A trained model and its verdicts.
+
+    Attributes:
+      id: that of its teacher.
+      model: plain weights.
+      readout: from its stream to the teacher's [d_model, the teacher's d_model].
+      verification: on every input of the domain.
+      loss: `losses.mean_square` on a fixed sample of inputs.
+      steps: training steps; 0 where the start was exact.
+      snapshot: 0 when it left training, 1 and more for the same model trained on.
+    """
+
+    id: int
+    model: CompiledModel
+    readout: np.ndarray
+    verification: Verification
+    loss: float
+    steps: int
+    snapshot: int = 0
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the positions of all inputs that are right."""
+        return self.verification.accuracy
+
+    @property
+    def exact(self) -> bool:
+        """Whether every input was right."""
+        return self.verification.passed
+
+    @property
+    def refusal(self) -> str:
+        """Why it is not accepted; empty if it is."""
+        if not np.isfinite(self.loss):
+            return "not_finite"
+        if self.accuracy < GATE_ACCURACY:
+            return "accuracy"
+        return "loss" if self.loss > GATE_LOSS else ""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A compiled model with its program's table.
+
+    Attributes:
+      id: its number in the zoo.
+      model: as compiled.
+      table: the program on every input.
+    """
+
+    id: int
+    model: CompiledModel
+    table: TruthTable
+
+    @property
+    def tolerance(self) -> float:
+        """Half the least distance of two output numbers, at most 1/2; 0 for categorical output."""
+        if self.model.output_encoding == CATEGORICAL:
+            return 0.0
+        values = np.unique(np.array(self.table.output.values, dtype=np.float64))
+        return float(min(1.0, np.diff(values).min()) / 2) if len(values) > 1 else 0.5
+
+    @property
+    def wanted(self) -> np.ndarray:
+        """The right output of every input, as `training.Job` wants it."""
+        output = self.table.output
+        if self.model.output_encoding == CATEGORICAL:
+            column_of = {value: column for column, value in enumerate(self.model.output_values)}
+            values = [*(column_of[value] for value in output.values), -1]
+        else:
+            values = [*output.values, np.nan]
+        return np.array(values, np.float32)[output.codes]
+
+    def read_as(self, model: CompiledModel) -> CompiledModel:
+        """A student's model whose numbers are read as the nearest that the program gives."""
+        if model.output_encoding == CATEGORICAL:
+            return model
+        return replace(model, output_values=tuple(sorted(set(self.table.output.values))))
+
+
+def judge(
+    teacher: Teacher,
+    model: CompiledModel,
+    readout: np.ndarray,
+    shape: Shape,
+    inputs: Inputs,
+    *,
+    steps: int,
+    snapshot: int = 0,
+) -> Student:
+    """Runs a student on every input of the domain.
+
+    Args:
+      teacher: its teacher.
+      model: its weights.
+      readout: from its stream to the teacher's.
+      shape: the padded sizes to run it in.
+      inputs: all inputs of the domain.
+      steps: training steps.
+      snapshot: as in `Student`.
+    """
+    model = teacher.read_as(model)
+    if not all(np.isfinite(value).all() for value in model.weights.values()):
+        failed = Verification(len(inputs.codes), len(inputs.codes), np.inf, "", 1, 1)
+        return Student(teacher.id, model, readout, failed, np.inf, steps, snapshot)
+    result = verify(model, teacher.table, None)
+    rows = np.random.default_rng(0).permutation(len(inputs.codes))[:LOSS_INPUTS]
+    padded = np.zeros((shape.student.d_model, shape.teacher.d_model), np.float32)
+    padded[: readout.shape[0], : readout.shape[1]] = readout
+    own = teacher.model.architecture
+    halves = sum((layer.heads > 0) + (layer.mlp_hidden > 0) for layer in own.layers)
+    loss = _loss(
+        padded_weights(teacher.model, shape.teacher),
+        padded_weights(model, shape.student),
+        padded,
+        inputs.codes[rows],
+        inputs.lengths[rows],
+        max(halves, 1) * own.d_model,
+        own.output_size,
+        inputs.causal,
+    )
+    return Student(teacher.id, model, readout, result, float(loss), steps, snapshot)
+
+
+@partial(jax.jit, static_argnames=("causal",))
+def _loss(teacher, student, readout, codes, lengths, entries, outputs, causal) -> jax.Array:
+    right = run(teacher, embed(teacher, codes), lengths, causal=causal)
+    given = run(student, embed(student, codes), lengths, causal=causal)
+    given = Outputs(given.logits, given.blocks @ readout)
+    visible = jnp.arange(codes.shape[1]) < lengths[:, None]
+    return mean_square(right, given, visible, entries, outputs)
