@@ -28,7 +28,7 @@ from tracrlab.rasp.program import CATEGORICAL
 from tracrlab.rasp.truth_table import TruthTable
 from tracrlab.students.losses import distance
 from tracrlab.students.stacking import Bucket, padded_weights
-from tracrlab.students.transformer import embed, run
+from tracrlab.students.transformer import Outputs, embed, run
 
 #: Tracr paper, appendix E.
 WEIGHT_DECAY, B1, B2 = 0.1, 0.9, 0.99
@@ -58,6 +58,16 @@ class StudySettings:
     scale: float | None = 1.0
     points: int = 100
     seed: int = 0
+
+    @property
+    def chunk(self) -> int:
+        """Steps between two points of a training curve."""
+        return -(-self.steps // self.points)
+
+    @property
+    def recorded(self) -> int:
+        """Points that a training curve has in the end."""
+        return -(-self.steps // self.chunk)
 
 
 @dataclass(frozen=True)
@@ -117,7 +127,7 @@ class Study:
 
     def train(self) -> Iterator[Losses]:
         """Trains every run; `matrices` is up to date at each yield, a point of the curves."""
-        chunk = -(-self.settings.steps // self.settings.points)
+        chunk = self.settings.chunk
         matrices = jnp.asarray(self.matrices)
         state = _optimiser(self.settings).init(matrices)
         codes, lengths = map(jnp.asarray, self.inputs)
@@ -225,27 +235,34 @@ def _train_chunk(
 def run_losses(weights, matrices, codes, lengths, causal, output_loss):
     """The total and the output loss of several W on one batch, each [runs].
 
-    The output loss is counted from that of the compiled model itself: a cross-entropy's floor, the
-    entropy of the compiled model's own softmax, is taken off.
-
     Args:
       weights: padded weights of the compiled model.
       matrices: W [runs, D, width].
-      codes, lengths: the batch, BOS counted.
+      codes: the batch, BOS in front [inputs, positions].
+      lengths: its lengths, BOS counted [inputs].
       causal: whether attention is masked causally.
       output_loss: one of `losses.OUTPUT_LOSSES`.
     """
     embedded = embed(weights, codes)
     teacher = run(weights, embedded, lengths, causal=causal)
     visible = jnp.arange(codes.shape[1]) < lengths[:, None]
-    against = partial(
-        distance, teacher, visible=visible, output_mask=weights["output_mask"], combine="sum"
-    )
-    floor = against(teacher, layer="none", output=output_loss)
 
     def of_run(matrix):
         student = run(weights, embedded, lengths, causal=causal, compression=matrix)
-        output = against(student, layer="none", output=output_loss) - floor
-        return against(student, layer="l2", output="none") + output, output
+        return both_losses(teacher, student, visible, weights["output_mask"], output_loss)
 
     return jax.vmap(of_run)(matrices)
+
+
+def both_losses(
+    teacher: Outputs, student: Outputs, visible: jax.Array, output_mask: jax.Array, output_loss: str
+) -> tuple[jax.Array, jax.Array]:
+    """The total and the output loss of one student (Tracr paper, section 5.1), two scalars.
+
+    The output loss is counted from that of the compiled model itself: a cross-entropy's floor, the
+    entropy of the compiled model's own softmax, is taken off.
+    """
+    against = partial(distance, teacher, visible=visible, output_mask=output_mask, combine="sum")
+    floor = against(teacher, layer="none", output=output_loss)
+    output = against(student, layer="none", output=output_loss) - floor
+    return against(student, layer="l2", output="none") + output, output
