@@ -13,6 +13,7 @@ import typer
 
 from tracrlab.errors import TracrLabError
 from tracrlab.figures.command import app as figure_app
+from tracrlab.figures.superposition_command import app as study_figure_app
 from tracrlab.students.command import compress
 from tracrlab.students.study_command import app as study_app
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 zoo_app = typer.Typer(help="The steps that make a zoo; rules call them.", no_args_is_help=True)
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(figure_app, name="figure")
+figure_app.add_typer(study_figure_app, name="study")
 app.add_typer(study_app, name="study")
 app.command()(compress)
 
