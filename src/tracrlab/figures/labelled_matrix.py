@@ -10,10 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tracrlab.figures.heat_map import colours_of, direction_name, draw_cells, widest
-from tracrlab.figures.style import PAGE, SMALL, axis_at, new_figure, styled
+from tracrlab.figures.style import PAGE, SMALL, TEXT, axis_at, new_figure, styled
 
-#: Inches: the largest side of a cell, the colour bar with its numbers, and gaps.
-_CELL, _BAR, _TITLE, _GAP = 0.12, 0.42, 0.25, 0.12
+#: Inches: the largest height and width of a cell, and the width of one that need not be square.
+_CELL, _WIDE_CELL = 0.15, 0.3
+#: Inches: a colour bar with its numbers, a title, a gap.
+_BAR, _TITLE, _GAP = 0.42, 0.22, 0.12
 
 
 @dataclass(frozen=True)
@@ -43,70 +45,87 @@ class DrawnMatrices:
     axes: list[list[Axes]]
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A line of panels as it is laid out, in inches.
+
+    Attributes:
+      panels: what is drawn.
+      width, height: of a cell.
+      below: room for the names of columns.
+    """
+
+    panels: Sequence[MatrixPanel]
+    width: float
+    height: float
+    below: float
+
+    @classmethod
+    def of(cls, panels: Sequence[MatrixPanel], left: float, *, square: bool) -> _Line:
+        """The largest cells with which the panels fit beside each other on the page."""
+        room = PAGE - left - len(panels) * (_BAR + _GAP)
+        fitting = room / sum(panel.matrix.shape[1] for panel in panels)
+        width = min(_CELL if square else _WIDE_CELL, fitting)
+        below = max(widest([direction_name(name) for name in p.columns]) for p in panels)
+        return cls(panels, width, min(_CELL, width) if square else _CELL, below)
+
+    @property
+    def total(self) -> float:
+        """Height of everything."""
+        rows = max(len(panel.matrix) for panel in self.panels)
+        return _TITLE + rows * self.height + self.below + _GAP
+
+
 def draw_matrices(
-    lines: Sequence[Sequence[MatrixPanel]], *, top: float = 0.0, labels_below: bool = False
+    lines: Sequence[Sequence[MatrixPanel]], *, top: float = 0.0, square: bool = True
 ) -> DrawnMatrices:
     """Draws lines of matrices on a page, all cells of a line of one size.
 
     Args:
       lines: the panels of each line; the first of a line carries the names of the rows for all.
       top: inches to leave free above, for other plots.
-      labels_below: whether the names of columns take room below each line.
+      square: whether cells are square; else they may be wider than high.
     """
-    cells = [_cell(line) for line in lines]
-    below = [
-        max((widest([direction_name(name) for name in p.columns]) for p in line), default=0.0)
-        if labels_below
-        else 0.0
-        for line in lines
-    ]
-    heights = [
-        _TITLE + max(len(p.matrix) for p in line) * cell + names + _GAP
-        for line, cell, names in zip(lines, cells, below, strict=True)
-    ]
-    figure = new_figure(PAGE, top + sum(heights) + 0.1)
+    left = max(widest([direction_name(name) for name in line[0].rows]) for line in lines) + 0.1
+    laid = [_Line.of(line, left, square=square) for line in lines]
+    figure = new_figure(PAGE, top + sum(line.total for line in laid) + 0.05)
     axes, offset = [], top
-    for line, cell, height in zip(lines, cells, heights, strict=True):
-        axes.append(_draw_line(figure, line, cell, offset + _TITLE))
-        offset += height
+    for line in laid:
+        axes.append(_draw_line(figure, line, left, offset + _TITLE))
+        offset += line.total
     return DrawnMatrices(figure, axes)
 
 
-def _cell(line: Sequence[MatrixPanel]) -> float:
-    """The side of a cell that lets a line fit the page."""
-    columns = sum(panel.matrix.shape[1] for panel in line)
-    return min(_CELL, (PAGE - _names(line) - len(line) * (_BAR + _GAP)) / columns)
-
-
-def _names(line: Sequence[MatrixPanel]) -> float:
-    return widest([direction_name(name) for name in line[0].rows]) + 0.1
-
-
-def _draw_line(figure: Figure, line: Sequence[MatrixPanel], cell: float, top: float) -> list[Axes]:
-    shared = [panel.matrix.ravel() for panel in line if panel.same_scale]
+def _draw_line(figure: Figure, line: _Line, left: float, top: float) -> list[Axes]:
+    shared = [panel.matrix.ravel() for panel in line.panels if panel.same_scale]
     common = colours_of(np.concatenate(shared)) if shared else None
-    left, axes = _names(line), []
-    for number, panel in enumerate(line):
+    axes = []
+    for number, panel in enumerate(line.panels):
         rows, columns = panel.matrix.shape
-        axis = axis_at(figure, left, top, columns * cell, rows * cell)
+        width, height = columns * line.width, rows * line.height
+        axis = axis_at(figure, left, top, width, height)
         finite = np.where(np.isfinite(panel.matrix), panel.matrix, np.nan)
         colours, norm = common if panel.same_scale and common else colours_of(finite)
         cells = draw_cells(axis, finite, colours, norm)
-        size = min(SMALL, 72 * cell * 0.95)
-        names = [direction_name(name) for name in panel.rows] if number == 0 else []
-        axis.set_yticks(range(len(names)), names, fontsize=size)
-        columns_named = [direction_name(name) for name in panel.columns]
-        axis.set_xticks(range(len(columns_named)), columns_named, rotation=90, fontsize=size)
-        axis.set_title(panel.title, loc="left", pad=3)
-        bar = axis_at(figure, left + columns * cell + 0.05, top, 0.06, min(rows * cell, 1.2))
+        _name(axis, panel, with_rows=number == 0, line=line)
+        bar = axis_at(figure, left + width + 0.05, top, 0.06, min(height, 1.2))
         colour_bar = figure.colorbar(cells, cax=bar)
         colour_bar.solids.set(rasterized=False, edgecolor="face", linewidth=0.2)
         colour_bar.outline.set_visible(False)
         colour_bar.locator.set_params(nbins=3)
         bar.tick_params(length=1.5, pad=1)
         axes.append(axis)
-        left += max(columns * cell, 0.45) + _BAR + _GAP
+        left += max(width + _BAR, widest([panel.title], TEXT)) + _GAP
     return axes
+
+
+def _name(axis: Axes, panel: MatrixPanel, *, with_rows: bool, line: _Line) -> None:
+    """Title, and names of rows and columns no larger than the cells."""
+    rows = [direction_name(name) for name in panel.rows] if with_rows else []
+    columns = [direction_name(name) for name in panel.columns]
+    axis.set_yticks(range(len(rows)), rows, fontsize=min(SMALL, 68 * line.height))
+    axis.set_xticks(range(len(columns)), columns, rotation=90, fontsize=min(SMALL, 68 * line.width))
+    axis.set_title(panel.title, loc="left", pad=3)
 
 
 @styled
@@ -115,7 +134,7 @@ def compression_figure(
     labels: Sequence[str],
     before: dict[str, np.ndarray],
     after: dict[str, np.ndarray],
-    title: str,
+    head: str,
 ) -> Figure:
     """W, W W^T, and the weights of one head before and after folding (thesis, Figures 6.5, 6.6).
 
@@ -124,7 +143,7 @@ def compression_figure(
       labels: names of the D directions.
       before: matrices of the head with the D directions as rows, by name; empty for no head.
       after: the same with the d directions of the compressed stream as rows.
-      title: which head, for people.
+      head: which head, for people.
     """
     lines = [
         [
@@ -134,11 +153,14 @@ def compression_figure(
     ]
     if before:
         directions = [str(number) for number in range(compression.shape[1])]
-        lines += [
-            [
-                MatrixPanel(f"{title}, {name}" if number == 0 else name, matrix, names)
-                for number, (name, matrix) in enumerate(matrices.items())
-            ]
-            for matrices, names in ((before, labels), (after, directions))
-        ]
-    return draw_matrices(lines, labels_below=True).figure
+        for state, matrices, names in (
+            ("before folding", before, labels),
+            ("after folding", after, directions),
+        ):
+            lines.append(
+                [
+                    MatrixPanel(f"{head}, {state}: {name}" if number == 0 else name, matrix, names)
+                    for number, (name, matrix) in enumerate(matrices.items())
+                ]
+            )
+    return draw_matrices(lines).figure

@@ -13,10 +13,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from tracrlab.figures.labelled_matrix import MatrixPanel, draw_matrices
-from tracrlab.figures.style import BLUE, GREY, ORANGE, PAGE, axis_at, new_figure, styled
+from tracrlab.figures.style import BLUE, ORANGE, PAGE, axis_at, new_figure, styled
 from tracrlab.students.study_measures import GRADIENT, PCA, best_seed
 from tracrlab.students.study_summary import (
     SHOWN_WIDTH,
@@ -51,7 +51,7 @@ def loss_figure(
       width: the width of the operators, marked in the final losses.
     """
     panels = [MatrixPanel(title, matrix, labels, labels) for title, matrix in operators.items()]
-    matrices = draw_matrices([panels], top=_PLOT_HEIGHT + 0.9, labels_below=True)
+    matrices = draw_matrices([panels], top=_PLOT_HEIGHT + 0.75)
     figure = matrices.figure
     plot = (PAGE - 2 * _LEFT - 0.75) / 2
     training = axis_at(figure, _LEFT, 0.3, plot, _PLOT_HEIGHT)
@@ -84,6 +84,7 @@ def _training_curves(axis: Axes, runs: pd.DataFrame, curves: pd.DataFrame) -> No
         borderaxespad=0.2,
     )
     axis.set_yscale("log")
+    axis.yaxis.set_minor_locator(NullLocator())
     axis.set_xlim(left=0)
     axis.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
@@ -95,7 +96,7 @@ def _final_losses(axis: Axes, runs: pd.DataFrame, width: int) -> None:
     trained = runs[runs["method"] == GRADIENT]
     best = best_by_width(runs)
     components = runs[runs["method"] == PCA].sort_values("d")
-    axis.axvline(width, color="0.85", lw=3, zorder=0)
+    axis.axvline(width, color="0.85", lw=3, zorder=0, label="shown below")
     axis.plot(
         *(trained["d"], trained["output_loss"].clip(lower=FLOOR)),
         *("o",),
@@ -114,6 +115,7 @@ def _final_losses(axis: Axes, runs: pd.DataFrame, width: int) -> None:
         label="PCA",
     )
     axis.set_yscale("log")
+    axis.yaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
     d_model = int(runs["d_model"].iloc[0])
     axis.set(
@@ -147,7 +149,7 @@ def layers_figure(
         MatrixPanel(title, matrix.T, labels, names, same_scale=number < 2)
         for number, (title, matrix) in enumerate(outputs.items())
     ]
-    matrices = draw_matrices([panels], top=_PLOT_HEIGHT + 0.9, labels_below=True)
+    matrices = draw_matrices([panels], top=_PLOT_HEIGHT + 0.75, square=False)
     figure = matrices.figure
     plot = (PAGE - 2 * _LEFT - 0.85) / 2
     best = best_by_width(runs)
@@ -159,10 +161,11 @@ def layers_figure(
     cosines = axis_at(figure, plot + 2 * _LEFT + 0.15, 0.3, plot, _PLOT_HEIGHT)
     _cosine_lines(cosines, best, half_layers)
     for axis in (accuracy, cosines):
-        axis.axvline(width, color="0.85", lw=3, zorder=0)
+        axis.axvline(width, color="0.85", lw=3, zorder=0, label="shown below")
         axis.set(xlabel=f"width d of the stream (compiled: {int(runs['d_model'].iloc[0])})")
         axis.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
     accuracy.set_ylim(-0.03, 1.05)
+    accuracy.legend(frameon=False, loc="lower right", borderaxespad=0.2)
     return figure
 
 
@@ -177,7 +180,6 @@ def _cosine_lines(axis: Axes, best: pd.DataFrame, half_layers: Sequence[str]) ->
             ms=2.5,
             label=half_layer_title(name),
         )
-    axis.axhline(0.8, color=GREY, lw=0.5, ls=":")
     axis.set(ylabel="cosine similarity", title="to the compiled half-layer's output")
     lowest = min(0.0, float(best[[f"cosine_{name}" for name in writing]].min().min()))
     axis.set_ylim(lowest - 0.05, 1.05)
