@@ -53,45 +53,67 @@ class _Line:
       panels: what is drawn.
       width, height: of a cell.
       below: room for the names of columns.
+      heading: what stands above all of them; empty for nothing.
     """
 
     panels: Sequence[MatrixPanel]
     width: float
     height: float
     below: float
+    heading: str
 
     @classmethod
-    def of(cls, panels: Sequence[MatrixPanel], left: float, *, square: bool) -> _Line:
+    def of(cls, panels: Sequence[MatrixPanel], heading: str, left: float, *, square: bool) -> _Line:
         """The largest cells with which the panels fit beside each other on the page."""
         room = PAGE - left - len(panels) * (_BAR + _GAP)
         fitting = room / sum(panel.matrix.shape[1] for panel in panels)
         width = min(_CELL if square else _WIDE_CELL, fitting)
         below = max(widest([direction_name(name) for name in p.columns]) for p in panels)
-        return cls(panels, width, min(_CELL, width) if square else _CELL, below)
+        return cls(panels, width, min(_CELL, width) if square else _CELL, below, heading)
+
+    @property
+    def above(self) -> float:
+        """Room for the heading and the titles."""
+        return 2 * _TITLE if self.heading else _TITLE
 
     @property
     def total(self) -> float:
         """Height of everything."""
         rows = max(len(panel.matrix) for panel in self.panels)
-        return _TITLE + rows * self.height + self.below + _GAP
+        return self.above + rows * self.height + self.below + _GAP
 
 
 def draw_matrices(
-    lines: Sequence[Sequence[MatrixPanel]], *, top: float = 0.0, square: bool = True
+    lines: Sequence[Sequence[MatrixPanel]],
+    *,
+    headings: Sequence[str] = (),
+    top: float = 0.0,
+    square: bool = True,
 ) -> DrawnMatrices:
     """Draws lines of matrices on a page, all cells of a line of one size.
 
     Args:
       lines: the panels of each line; the first of a line carries the names of the rows for all.
+      headings: a text above each line; none where there are none.
       top: inches to leave free above, for other plots.
       square: whether cells are square; else they may be wider than high.
     """
     left = max(widest([direction_name(name) for name in line[0].rows]) for line in lines) + 0.1
-    laid = [_Line.of(line, left, square=square) for line in lines]
+    laid = [
+        _Line.of(line, heading, left, square=square)
+        for line, heading in zip(lines, headings or [""] * len(lines), strict=True)
+    ]
     figure = new_figure(PAGE, top + sum(line.total for line in laid) + 0.05)
     axes, offset = [], top
     for line in laid:
-        axes.append(_draw_line(figure, line, left, offset + _TITLE))
+        axes.append(_draw_line(figure, line, left, offset + line.above))
+        figure.text(
+            left / PAGE,
+            1 - (offset + _TITLE / 2) / figure.get_figheight(),
+            line.heading,
+            weight="bold",
+            va="center",
+        )
         offset += line.total
     return DrawnMatrices(figure, axes)
 
@@ -145,22 +167,13 @@ def compression_figure(
       after: the same with the d directions of the compressed stream as rows.
       head: which head, for people.
     """
-    lines = [
-        [
-            MatrixPanel("W", compression, labels),
-            MatrixPanel("W Wᵀ", compression @ compression.T, labels, labels),
-        ]
-    ]
-    if before:
-        directions = [str(number) for number in range(compression.shape[1])]
-        for state, matrices, names in (
-            ("before folding", before, labels),
-            ("after folding", after, directions),
-        ):
-            lines.append(
-                [
-                    MatrixPanel(f"{head}, {state}: {name}" if number == 0 else name, matrix, names)
-                    for number, (name, matrix) in enumerate(matrices.items())
-                ]
-            )
-    return draw_matrices(lines).figure
+    width = compression.shape[1]
+    operator = compression @ compression.T
+    lines = [[MatrixPanel("W", compression, labels), MatrixPanel("W Wᵀ", operator, labels, labels)]]
+    headings = [f"compression to d = {width}"]
+    directions = [str(number) for number in range(width)]
+    for state, matrices, names in (("before", before, labels), ("after", after, directions)):
+        if matrices:
+            lines.append([MatrixPanel(name, matrix, names) for name, matrix in matrices.items()])
+            headings.append(f"{head}, {state} folding")
+    return draw_matrices(lines, headings=headings).figure

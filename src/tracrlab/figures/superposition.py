@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from tracrlab.figures.labelled_matrix import MatrixPanel, draw_matrices
-from tracrlab.figures.style import BLUE, ORANGE, PAGE, axis_at, new_figure, styled
+from tracrlab.figures.style import BLUE, ORANGE, PAGE, SMALL, axis_at, new_figure, styled
 from tracrlab.students.study_measures import GRADIENT, PCA, best_seed
 from tracrlab.students.study_summary import (
     SHOWN_WIDTH,
@@ -210,7 +210,7 @@ def library_figure(runs: pd.DataFrame) -> Figure:
 
     order = sorted(groups, key=lambda name: (share(name), name))
     line, left, right = 0.17, 1.3, 1.15
-    figure = new_figure(PAGE, line * len(order) + 0.95)
+    figure = new_figure(PAGE, line * len(order) + 0.75)
     axis = axis_at(figure, left, 0.3, PAGE - left - right, line * len(order))
     colours = mpl.colormaps["Blues"]
     for row, name in enumerate(order):
@@ -228,21 +228,21 @@ def library_figure(runs: pd.DataFrame) -> Figure:
         if smallest[name]:
             axis.plot([share(name)] * 2, [row - 0.42, row + 0.42], color=ORANGE, lw=2)
         text = f"{smallest[name]} of {sizes[name]}" if smallest[name] else f"none of {sizes[name]}"
-        axis.text(1.015, row, text, va="center", fontsize=6)
+        axis.text(1.015, row, text, va="center", fontsize=SMALL)
     axis.set_yticks(range(len(order)), order)
     axis.set_ylim(len(order) - 0.5, -0.5)
     axis.set_xlim(0, 1)
     axis.tick_params(axis="y", length=0)
     axis.spines[:].set_visible(False)
     axis.set_xlabel("width of the compressed stream over that of the compiled model, d / D")
-    axis.text(1.015, -0.75, "smallest d\nwithout loss", fontsize=6, va="bottom")
-    bar = axis_at(figure, PAGE - 0.45, 0.35, 0.08, line * len(order) - 0.1)
+    axis.text(1.015, -0.6, "smallest d\nwithout loss", fontsize=SMALL, va="bottom")
+    bar = axis_at(figure, PAGE - 0.5, 0.3, 0.08, min(line * len(order), 1.5))
     figure.colorbar(cells, cax=bar).outline.set_visible(False)
-    bar.set_title("accuracy", fontsize=6, pad=3)
+    bar.set_ylabel("accuracy", labelpad=1)
     figure.text(
         left / PAGE,
         1 - 0.12 / figure.get_figheight(),
-        "positions right after training, best of the seeds",
+        "share of positions right after training (bar: smallest d without loss)",
         va="center",
     )
     return figure
