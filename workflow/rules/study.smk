@@ -29,11 +29,11 @@ rule study_program:
 
 rule study_library:
     output:
-        "results/study/library.csv",
+        "results/study/library/{name}.csv",
     log:
-        "logs/study/study_library.log",
+        "logs/study/study_library/{name}.log",
     benchmark:
-        "logs/benchmarks/study/study_library.tsv"
+        "logs/benchmarks/study/study_library/{name}.tsv"
     conda:
         "../../envs/conda/tracrlab.yaml"
     threads: 1
@@ -41,12 +41,12 @@ rule study_library:
         mem_mb=3000,
         runtime=720,
     params:
-        config=section(settings, "seed", "study.library"),
+        config=section(settings, "seed", "study.library", without=("study.library.programs",)),
     message:
-        f"Compressing {len(settings.study.library.chosen)} library programs, "
-        f"{settings.study.library.steps} steps each; log in {{log}}"
+        f"Compressing {{wildcards.name}} for the summary, {settings.study.library.steps} steps; "
+        "log in {log}"
     shell:
-        "tracrlab study library --config {params.config:q} --out {output} &> {log}"
+        "tracrlab study library {wildcards.name} --config {params.config:q} --out {output} &> {log}"
 
 
 rule study_summary:
@@ -157,7 +157,7 @@ rule study_matrices_figure:
 
 rule study_library_figure:
     input:
-        "results/study/library.csv",
+        expand("results/study/library/{name}.csv", name=settings.study.library.chosen),
     output:
         reported_figure("study_library", caption="../report/study_library.rst"),
     log:

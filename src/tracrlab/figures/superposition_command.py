@@ -115,19 +115,24 @@ def matrices(
 
 @app.command()
 def library(
-    runs: Annotated[Path, typer.Argument(help="The table of `tracrlab study library`.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="The tables of `tracrlab study library`, of each program.")
+    ],
     out: Outputs,
     config: ConfigOption = "{}",
     dpi: DpiOption = None,
 ) -> None:
     """Draw accuracy against width for every library program that was compressed.
 
-    Example: tracrlab figure study library results/study/library.csv --out library.pdf
+    Example: tracrlab figure study library results/study/library/*.csv --out library.pdf
     """
+    import pandas as pd
+
     from tracrlab.figures.superposition import library_figure
     from tracrlab.students.study_summary import read_runs
 
-    save_figure(library_figure(read_runs(runs)), out, config, dpi)
+    table = pd.concat([read_runs(path) for path in runs])
+    save_figure(library_figure(table), out, config, dpi)
 
 
 def head_matrices(model, layer: int) -> dict:

@@ -46,26 +46,21 @@ def train(
 
 @app.command()
 def library(
+    program: Annotated[str, typer.Argument(help="The name of a library program.")],
     out: Annotated[Path, typer.Option(help="The .csv file to write.")],
     config: ConfigOption = "{}",
 ) -> None:
-    """Train the programs of the summary at the smaller scale of study.library; one row a run.
+    """Train a program at the smaller scale of study.library; one row a run.
 
-    Example: tracrlab study library --out results/study/library.csv
+    Example: tracrlab study library hist --out results/study/library/hist.csv
     """
-    import pandas as pd
-
     from tracrlab.config import load_config
     from tracrlab.students.study_summary import RUN_COLUMNS
     from tracrlab.tables import write_tables
 
     configuration = load_config(config)
-    scale = configuration.study.library
-    tables = []
-    for program in scale.chosen:
-        found, _ = _trained(program, scale, configuration.seed)
-        tables.append(found.runs[list(RUN_COLUMNS)])
-    write_tables(pd.concat(tables), [out])
+    found, _ = _trained(program, configuration.study.library, configuration.seed)
+    write_tables(found.runs[list(RUN_COLUMNS)], [out])
 
 
 @app.command()
