@@ -180,16 +180,16 @@ def width_mask(widths: Sequence[int]) -> np.ndarray:
 def initial_matrices(d_model: int, settings: StudySettings) -> np.ndarray:
     """Random W of every run [seeds, widths, D, largest width].
 
-    The widths of a seed are cut from one matrix.
+    The widths of a seed are cut from one matrix, whatever the other widths are.
     """
     keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(settings.seed)))(
         jnp.arange(settings.seeds)
     )
     largest = max(settings.widths)
-    drawn = jax.vmap(lambda key: jax.random.normal(key, (d_model, largest)))(keys)
+    drawn = jax.vmap(lambda key: jax.random.normal(key, (d_model, d_model)))(keys)
     widths = np.array(settings.widths, np.float32)
     scales = widths**-0.5 if settings.scale is None else np.full(len(widths), settings.scale)
-    return np.asarray(drawn)[:, None] * (
+    return np.asarray(drawn)[:, None, :, :largest] * (
         width_mask(settings.widths) * scales[:, None, None].astype(np.float32)
     )
 
