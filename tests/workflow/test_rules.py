@@ -72,7 +72,7 @@ def test_rule_files_are_one_stage_long():
 @pytest.mark.parametrize(
     ("name", "candidates", "shards", "residuals", "studied", "library"),
     [
-        ("config", 12, 8, 5, 2, 10),
+        ("config", 12, 8, 5, 2, 8),
         ("smoke", 3, 2, 1, 1, 1),
         ("overnight", 60, 40, 5, 2, 22),
         ("paper", 135, 90, 5, 2, 22),
