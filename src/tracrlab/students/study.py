@@ -99,6 +99,7 @@ class Study:
       model: the compiled model.
       settings: how the matrices are trained.
       matrices: W of every run, zero beyond its width [seeds, widths, D, largest width].
+      inputs: codes with BOS in front and lengths of `studied_inputs`.
     """
 
     def __init__(self, model: CompiledModel, table: TruthTable, settings: StudySettings):
@@ -121,7 +122,7 @@ class Study:
         self.weights = {
             name: jnp.asarray(value) for name, value in padded_weights(model, self.bucket).items()
         }
-        self.inputs = model_inputs(model, table.domain, np.arange(len(table.domain.codes)))
+        self.inputs = model_inputs(model, table.domain, studied_inputs(table))
         self.output_loss = "cross_entropy" if model.output_encoding == CATEGORICAL else "l2"
         self.matrices = initial_matrices(d_model, settings)
 
@@ -147,6 +148,19 @@ class Study:
             )
             self.matrices = np.asarray(matrices)
             yield Losses(start + steps, np.asarray(total), np.asarray(output))
+
+
+def studied_inputs(table: TruthTable) -> np.ndarray:
+    """Numbers of the inputs on which the program gives a value at every position.
+
+    So sort_unique is studied where no token occurs twice. A program that gives None somewhere on
+    every input, such as shift_by_1, is studied on all.
+    """
+    domain, output = table.domain, table.output
+    missing = (output.codes == len(output.values)).sum(axis=1)
+    padding = domain.codes.shape[1] - domain.lengths
+    defined = np.flatnonzero(missing == padding)
+    return defined if len(defined) else np.arange(len(domain.codes))
 
 
 def exact_bucket(architecture: Architecture, width: int) -> Bucket:

@@ -30,7 +30,7 @@ _NOTHING = 1e-6
 
 @dataclass(frozen=True)
 class Measures:
-    """What a matrix does, on every input of the domain.
+    """What a matrix does, on every studied input.
 
     Attributes:
       loss: output loss plus squared differences of the layer outputs.
@@ -153,8 +153,8 @@ class Results:
 
     Attributes:
       runs: one row a run: program, d_model, d, method (gradient or pca), seed (missing for pca),
-        steps, batch, and `Measures`; cosine is the mean over half-layers that write, and
-        cosine_attn_1 ... are those of each.
+        steps, batch, inputs (how many there are), and `Measures`; cosine is the mean over
+        half-layers that write, and cosine_attn_1 ... are those of each.
       matrices: W [D, d] by `run_key`.
       outputs: mean half-layer outputs [2 * layers, D]: "compiled", and for every run
         "<key>/compressed" and "<key>/error", the mean squared difference.
@@ -198,6 +198,7 @@ def results(name: str, study: Study) -> Results:
                 "seed": seed,
                 "steps": settings.steps if method == GRADIENT else 0,
                 "batch": settings.batch,
+                "inputs": len(study.inputs[0]),
                 "loss": found.loss,
                 "output_loss": found.output_loss,
                 "accuracy": found.accuracy,

@@ -14,7 +14,7 @@ from tracrlab.students.study_measures import GRADIENT, PCA
 
 #: Columns that the runs of every program have.
 RUN_COLUMNS = (
-    *("program", "d_model", "d", "method", "seed", "steps", "batch"),
+    *("program", "d_model", "d", "method", "seed", "steps", "batch", "inputs"),
     *("loss", "output_loss", "accuracy", "inputs_right", "cosine"),
 )
 #: The width at which the paper compares gradient descent with PCA (its Figure 7).
