@@ -49,7 +49,11 @@ def study_of(program, settings=SMALL):
 
 
 def plain_student(model, matrix, codes, length):
-    """One input, written out with loops: outputs and half-layer outputs (thesis, Algorithm 1)."""
+    """One input, written out with loops: outputs and half-layer outputs (thesis, Algorithm 1).
+
+    Padding is cut off.
+    """
+    codes = codes[:length]
     weights, sizes = model.weights, model.architecture
     stream = (weights["token_embed"][codes] + weights["pos_embed"][: len(codes)]) @ matrix
     blocks = []
