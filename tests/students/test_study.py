@@ -198,15 +198,12 @@ def test_the_compiled_model_itself_loses_nothing():
 def test_measures_agree_with_the_folded_model_and_with_loops():
     study = study_of("sort_unique")
     rng = np.random.default_rng(1)
-    matrix = np.eye(21, dtype=np.float32) + rng.normal(0, 0.02, (21, 21)).astype(np.float32)
+    matrix = np.eye(21, dtype=np.float32) + rng.normal(0, 0.05, (21, 21)).astype(np.float32)
     (found,) = measure(study, matrix[None])
-    folded, table = fold(study.model, matrix), study.table
-    right = []
-    for row in studied_inputs(table):
-        answer = folded.apply(table.domain.input(row))
-        wanted = table.output.decoded(table.domain, row)
-        right.append([value == other for value, other in zip(answer, wanted, strict=True)])
-    assert found.inputs_right == pytest.approx(np.mean([all(row) for row in right]))
+    folded, (codes, lengths) = fold(study.model, matrix), study.inputs
+    wanted, given = (m.logits(codes, lengths).argmax(-1) for m in (study.model, folded))
+    right = [(wanted[row, 1:length] == given[row, 1:length]) for row, length in enumerate(lengths)]
+    assert found.inputs_right == pytest.approx(np.mean([row.all() for row in right]))
     assert found.accuracy == pytest.approx(np.mean(np.concatenate(right)))
     assert 0 < found.inputs_right < found.accuracy < 1
     identity = np.eye(21, dtype=np.float32)
@@ -223,6 +220,16 @@ def test_measures_agree_with_the_folded_model_and_with_loops():
     assert found.cosine[0] == pytest.approx(np.mean(cosines), abs=1e-3)
     assert found.mean_output == pytest.approx(outputs / places, abs=1e-3)
     assert found.mean_error == pytest.approx(errors / places, abs=1e-3)
+
+
+def test_none_is_an_answer_where_the_program_gives_it():
+    """A student that writes nothing is right where shift_by_1 is None: at each first position."""
+    study = study_of("shift_by_1")
+    (found,) = measure(study, np.zeros((1, 15, 15), np.float32))
+    lengths = study.inputs[1] - 1
+    assert study.has_none
+    assert found.accuracy == pytest.approx(len(lengths) / lengths.sum())
+    assert found.inputs_right == pytest.approx((lengths == 1).mean())
 
 
 def test_principal_components_are_those_of_the_compiled_streams():

@@ -100,6 +100,7 @@ class Study:
       settings: how the matrices are trained.
       matrices: W of every run, zero beyond its width [seeds, widths, D, largest width].
       inputs: codes with BOS in front and lengths of `studied_inputs`.
+      has_none: whether the program is None somewhere on them.
     """
 
     def __init__(self, model: CompiledModel, table: TruthTable, settings: StudySettings):
@@ -122,7 +123,9 @@ class Study:
         self.weights = {
             name: jnp.asarray(value) for name, value in padded_weights(model, self.bucket).items()
         }
-        self.inputs = model_inputs(model, table.domain, studied_inputs(table))
+        rows = studied_inputs(table)
+        self.inputs = model_inputs(model, table.domain, rows)
+        self.has_none = bool(nones_of_inputs(table)[rows].any())
         self.output_loss = "cross_entropy" if model.output_encoding == CATEGORICAL else "l2"
         self.matrices = initial_matrices(d_model, settings)
 
@@ -156,11 +159,14 @@ def studied_inputs(table: TruthTable) -> np.ndarray:
     So sort_unique is studied where no token occurs twice. A program that gives None somewhere on
     every input, such as shift_by_1, is studied on all.
     """
-    domain, output = table.domain, table.output
-    missing = (output.codes == len(output.values)).sum(axis=1)
-    padding = domain.codes.shape[1] - domain.lengths
-    defined = np.flatnonzero(missing == padding)
-    return defined if len(defined) else np.arange(len(domain.codes))
+    nones = nones_of_inputs(table)
+    return np.flatnonzero(nones == 0) if (nones == 0).any() else np.arange(len(nones))
+
+
+def nones_of_inputs(table: TruthTable) -> np.ndarray:
+    """At how many positions the program is None, for each input of the domain."""
+    missing = (table.output.codes == len(table.output.values)).sum(axis=1)
+    return missing - (table.domain.codes.shape[1] - table.domain.lengths)
 
 
 def exact_bucket(architecture: Architecture, width: int) -> Bucket:

@@ -36,7 +36,8 @@ class Measures:
       loss: output loss plus squared differences of the layer outputs.
       output_loss: the output loss, counted from the compiled model's own.
       accuracy: share of positions (BOS left out) with the compiled model's output; a number counts
-        as the nearest that the program gives, a one-hot output below one half as None.
+        as the nearest that the program gives, a symbol as the largest output. Where the program is
+        None somewhere on the studied inputs, no output of one half or more stands for None.
       inputs_right: share of inputs with every position right.
       cosine: mean cosine similarity of each half-layer's output to the compiled model's, over the
         positions where that writes anything; nan where it never does [2 * layers].
@@ -67,6 +68,7 @@ def measure(study: Study, matrices: np.ndarray) -> list[Measures]:
         values,
         causal=study.bucket.causal,
         output_loss=study.output_loss,
+        threshold=PRESENT if study.has_none else None,
     )
     columns = [np.asarray(column) for column in measured]
     return [
@@ -74,20 +76,20 @@ def measure(study: Study, matrices: np.ndarray) -> list[Measures]:
     ]
 
 
-@partial(jax.jit, static_argnames=("causal", "output_loss"))
-def _measure(weights, matrices, codes, lengths, values, *, causal, output_loss):
+@partial(jax.jit, static_argnames=("causal", "output_loss", "threshold"))
+def _measure(weights, matrices, codes, lengths, values, *, causal, output_loss, threshold):
     embedded = embed(weights, codes)
     teacher = run(weights, embedded, lengths, causal=causal)
     visible = jnp.arange(codes.shape[1]) < lengths[:, None]
     answers = visible.at[:, 0].set(False)
-    wanted = _decoded(teacher.logits, values)
+    wanted = _decoded(teacher.logits, values, threshold)
     norms, mask = jnp.linalg.norm(teacher.blocks, axis=-1), weights["output_mask"]
     written = visible & (norms > _NOTHING)
 
     def of_run(matrix):
         student = run(weights, embedded, lengths, causal=causal, compression=matrix)
         total, output = both_losses(teacher, student, visible, mask, output_loss)
-        right = (_decoded(student.logits, values) == wanted) | ~answers
+        right = (_decoded(student.logits, values, threshold) == wanted) | ~answers
         accuracy = (right & answers).sum() / answers.sum()
         lengths_of = jnp.linalg.norm(student.blocks, axis=-1)
         product = (teacher.blocks * student.blocks).sum(axis=-1)
@@ -110,7 +112,7 @@ def _measure(weights, matrices, codes, lengths, values, *, causal, output_loss):
     return jax.lax.map(of_run, matrices)
 
 
-def _decoded(logits: jax.Array, values: jax.Array) -> jax.Array:
+def _decoded(logits: jax.Array, values: jax.Array, threshold: float | None) -> jax.Array:
     """Numbers of the values that outputs stand for, [inputs, positions]; numerical with `values`.
 
     A not-a-number output is none of them.
@@ -118,7 +120,9 @@ def _decoded(logits: jax.Array, values: jax.Array) -> jax.Array:
     if values.size:
         nearest = jnp.abs(logits[..., :1] - values).argmin(axis=-1)
         return jnp.where(jnp.isfinite(logits[..., 0]), nearest, -1)
-    best = jnp.where(logits.max(axis=-1) >= PRESENT, logits.argmax(axis=-1), logits.shape[-1])
+    best = logits.argmax(axis=-1)
+    if threshold is not None:
+        best = jnp.where(logits.max(axis=-1) >= threshold, best, logits.shape[-1])
     return jnp.where(jnp.isfinite(logits).all(axis=-1), best, -1)
 
 
