@@ -13,8 +13,10 @@ import typer
 
 from tracrlab.errors import TracrLabError
 from tracrlab.figures.command import app as figure_app
+from tracrlab.figures.superposition_command import app as study_figure_app
 from tracrlab.students.command import app as students_app
 from tracrlab.students.command import compress, distil
+from tracrlab.students.study_command import app as study_app
 
 app = typer.Typer(
     help="Programs into transformer weights, and back.",
@@ -26,6 +28,8 @@ zoo_app = typer.Typer(help="The steps that make a zoo; rules call them.", no_arg
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(figure_app, name="figure")
 app.add_typer(students_app, name="students")
+figure_app.add_typer(study_figure_app, name="study")
+app.add_typer(study_app, name="study")
 app.command()(compress)
 app.command()(distil)
 

@@ -70,10 +70,15 @@ def test_rule_files_are_one_stage_long():
 
 
 @pytest.mark.parametrize(
-    ("name", "candidates", "shards", "residuals"),
-    [("config", 12, 8, 5), ("smoke", 3, 2, 1), ("overnight", 60, 40, 5), ("paper", 135, 90, 5)],
+    ("name", "candidates", "shards", "residuals", "studied", "library"),
+    [
+        ("config", 12, 8, 5, 2, 8),
+        ("smoke", 3, 2, 1, 1, 1),
+        ("overnight", 60, 40, 5, 2, 22),
+        ("paper", 135, 90, 5, 2, 22),
+    ],
 )
-def test_every_configuration_plans(workflow, name, candidates, shards, residuals):
+def test_every_configuration_plans(workflow, name, candidates, shards, residuals, studied, library):
     assert workflow.planned("--configfile", f"config/{name}.yaml", "all") == {
         "sample_programs": candidates,
         "select_programs": 1,
@@ -85,6 +90,13 @@ def test_every_configuration_plans(workflow, name, candidates, shards, residuals
         "residuals_figure": residuals,
         "blocks_figure": 1,
         "library_table": 1,
+        "study_program": studied,
+        "study_loss_figure": studied,
+        "study_layers_figure": studied,
+        "study_matrices_figure": studied,
+        "study_library": library,
+        "study_library_figure": 1,
+        "study_summary": 1,
     }
 
 

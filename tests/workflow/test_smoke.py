@@ -15,6 +15,12 @@ AFTER_MANIFEST = {
     "zoo_rejections_figure": 1,
 }
 
+AFTER_STUDY_PROGRAM = {
+    "study_loss_figure": 1,
+    "study_layers_figure": 1,
+    "study_matrices_figure": 1,
+}
+
 
 def test_every_result_is_there(finished_smoke_run):
     results = finished_smoke_run.directory / "results"
@@ -22,7 +28,16 @@ def test_every_result_is_there(finished_smoke_run):
     assert manifest["rows"] == 300
     with (results / "library.csv").open(newline="") as file:
         assert "frac_prevs" in {row["program"] for row in csv.DictReader(file)}
-    for name in ("zoo_statistics", "zoo_rejections", "blocks_hist", "residuals_frac_prevs"):
+    with (results / "study" / "summary.csv").open(newline="") as file:
+        assert "best accuracy" in {row["quantity"] for row in csv.DictReader(file)}
+    for name in (
+        "study_loss_frac_prevs",
+        "study_library",
+        "zoo_statistics",
+        "zoo_rejections",
+        "blocks_hist",
+        "residuals_frac_prevs",
+    ):
         assert (results / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
@@ -47,7 +62,17 @@ def test_a_second_run_has_nothing_to_do(finished_smoke_run):
                 "blocks_figure": 1,
                 "zoo_statistics_figure": 1,
                 "zoo_rejections_figure": 1,
-            },
+            }
+            | AFTER_STUDY_PROGRAM
+            | {"study_library_figure": 1},
+        ),
+        (
+            'study={"steps": 10}',
+            {"study_program": 1, "study_summary": 1} | AFTER_STUDY_PROGRAM,
+        ),
+        (
+            'study={"library": {"steps": 10}}',
+            {"study_library": 1, "study_library_figure": 1},
         ),
         ('zoo={"verify_inputs": 100}', {"build_shard": 2} | AFTER_MANIFEST),
         (
@@ -58,7 +83,14 @@ def test_a_second_run_has_nothing_to_do(finished_smoke_run):
             'zoo={"programs": 450}',
             {"sample_programs": 2, "select_programs": 1, "build_shard": 3} | AFTER_MANIFEST,
         ),
-        ("seed=1", {"sample_programs": 3, "select_programs": 1, "build_shard": 2} | AFTER_MANIFEST),
+        (
+            "seed=1",
+            {"sample_programs": 3, "select_programs": 1, "build_shard": 2}
+            | AFTER_MANIFEST
+            | {"study_program": 1, "study_summary": 1}
+            | AFTER_STUDY_PROGRAM
+            | {"study_library": 1, "study_library_figure": 1},
+        ),
     ],
 )
 def test_a_changed_key_reruns_exactly_its_descendants(finished_smoke_run, changed, rerun):

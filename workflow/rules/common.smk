@@ -72,3 +72,15 @@ def shards_folder(wildcards, input) -> str:
 def output_folder(wildcards, output) -> str:
     """Give the folder that a rule writes its first output to."""
     return str(Path(output[0]).parent)
+
+
+def study_folder(wildcards, input) -> str:
+    """Give the folder of a program's superposition study."""
+    return str(Path(input.runs).parent)
+
+
+def study_figures() -> list[str]:
+    """Give the files of every figure of the superposition study."""
+    kinds = ("study_loss", "study_layers", "study_matrices")
+    names = [f"{kind}_{name}" for kind in kinds for name in settings.study.programs]
+    return figure_files(*names, "study_library")
