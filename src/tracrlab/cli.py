@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from tracrlab.cluster.command import cluster_check
 from tracrlab.errors import TracrLabError
 from tracrlab.figures.command import app as figure_app
 from tracrlab.students.command import compress
@@ -25,6 +26,7 @@ zoo_app = typer.Typer(help="The steps that make a zoo; rules call them.", no_arg
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(figure_app, name="figure")
 app.command()(compress)
+app.command("cluster-check")(cluster_check)
 
 ConfigOption = Annotated[
     str,
