@@ -135,7 +135,7 @@ def zoo_manifest(
     configuration = load_config(config)
     write_manifest(
         configuration,
-        shard_files(selected_dir, 1)[0],
+        shard_files(selected_dir, configuration.zoo.shards),
         shard_files(shards_dir, configuration.zoo.shards),
         out,
     )

@@ -6,6 +6,8 @@ need what is checked here.
 
 from __future__ import annotations
 
+import math
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,9 +17,9 @@ from tracrlab.errors import TracrLabError
 
 #: The plugin asks for the status of its jobs at least this often, in seconds.
 LONGEST_POLL = 180
-#: A task's command travels on a command line, of which Linux allows 128 KiB for one word; 3 KiB a
-#: task leaves room for longer paths (1.9 KiB are measured with the profile as it is delivered).
-TASKS_ON_A_COMMAND_LINE = 40
+#: Bytes that Linux allows for one word of a command line, and what is left of it beside the tasks.
+LONGEST_WORD = 131_072
+FOR_THE_CALL_ITSELF = 8_192
 
 
 def check_settings(settings: ClusterSettings, cluster: Cluster) -> None:
@@ -73,6 +75,28 @@ def check_jobs(settings: ClusterSettings, jobs: Mapping[str, int]) -> None:
         )
 
 
+def check_command_line(settings: ClusterSettings, rule: str, command: str) -> None:
+    """Checks that the commands of an array fit the command line that carries them all.
+
+    The plugin sends the commands of all tasks but the first as one word, each compressed.
+
+    Args:
+      settings: the settings.
+      rule: an array rule.
+      command: what runs one of its jobs.
+
+    Raises:
+      TracrLabError: naming the most tasks that an array can have.
+    """
+    task = math.ceil((2 * len(zlib.compress(command.encode(), 9)) + 10) * 4 / 3)
+    most = 1 + (LONGEST_WORD - FOR_THE_CALL_ITSELF) // task
+    if settings.array_limit > most:
+        raise TracrLabError(
+            f"{settings.source}: slurm-array-limit is {settings.array_limit}, but the commands of "
+            f"{rule} fit a command line for at most {most} tasks; lower it."
+        )
+
+
 def check_alike(rule: str, resources: Iterable[Mapping[str, Any]]) -> None:
     """Checks that all jobs of an array rule ask for the same: SLURM is told the first one's needs.
 
@@ -117,11 +141,10 @@ def _check_arrays(settings: ClusterSettings, cluster: Cluster) -> None:
             "the state of an array for that of its tasks; use squeue, or leave slurm-array-jobs "
             "empty."
         )
-    most = min(TASKS_ON_A_COMMAND_LINE, cluster.max_array_size - 1)
-    if settings.array_limit > most:
+    if not 2 <= settings.array_limit < cluster.max_array_size:
         raise TracrLabError(
-            f"{settings.source}: slurm-array-limit is {settings.array_limit}, but an array can "
-            f"have at most {most} tasks here."
+            f"{settings.source}: slurm-array-limit is {settings.array_limit}, but an array has at "
+            f"least 2 and on this cluster at most {cluster.max_array_size - 1} tasks."
         )
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tracrlab.cluster.checking import check_alike, check_jobs, check_settings
+from tracrlab.cluster.checking import check_alike, check_command_line, check_jobs, check_settings
 from tracrlab.cluster.settings import ClusterSettings, from_workflow
 from tracrlab.cluster.shared_folder import check_file_system
 from tracrlab.cluster.slurm import Cluster, queued_jobs, read_cluster
@@ -44,10 +44,12 @@ def start_on_slurm(workflow: Any) -> None:
     for job in jobs:
         if settings.is_array(job.rule.name):
             arrays.setdefault(job.rule.name, []).append(job)
+    executor = workflow.scheduler._executor
     for rule, alike in arrays.items():
+        check_command_line(settings, rule, executor.format_job_exec(alike[0]))
         check_alike(rule, (_submitted(job) for job in alike))
     _refuse_second_run()
-    write_text(RUN_NAME_FILE, workflow.scheduler._executor.run_uuid + "\n")
+    write_text(RUN_NAME_FILE, executor.run_uuid + "\n")
     _link_logs(workflow, arrays)
     _pin_min_job_age(cluster, settings)
 
