@@ -12,31 +12,33 @@ from tracrlab.zoo.sampling import sample_shard
 from tracrlab.zoo.selecting import select_programs
 
 
+class Copy:
+    """A copy of the zoo, and the two steps that read what many jobs wrote."""
+
+    def __init__(self, zoo, folder):
+        shutil.copytree(zoo.folder, folder)
+        self.config, self.folder = zoo.config, folder
+        self.programs, self.selected, self.shards = (
+            [folder / path.relative_to(zoo.folder) for path in paths]
+            for paths in (zoo.programs, zoo.selected, zoo.shards)
+        )
+
+    def select(self):
+        select_programs(self.config, self.programs, self.selected)
+
+    def manifest(self):
+        write_manifest(self.config, self.selected, self.shards, self.folder / "manifest.json")
+
+
 @pytest.fixture
 def copy(zoo, tmp_path):
-    """A copy of the zoo, and the two steps that read what many jobs wrote."""
-    shutil.copytree(zoo.folder, tmp_path / "zoo")
-
-    class Copy:
-        config = zoo.config
-        folder = tmp_path / "zoo"
-        programs = [folder / path.relative_to(zoo.folder) for path in zoo.programs]
-        selected = [folder / path.relative_to(zoo.folder) for path in zoo.selected]
-        shards = [folder / path.relative_to(zoo.folder) for path in zoo.shards]
-
-        def select(self):
-            select_programs(self.config, self.programs, self.selected)
-
-        def manifest(self):
-            write_manifest(self.config, self.selected, self.shards, self.folder / "manifest.json")
-
-    return Copy()
+    return Copy(zoo, tmp_path / "zoo")
 
 
-def keep_rows(path, rows):
+def keep_rows(path, count):
     """Writes the file again with some of its rows: a whole Parquet file that lacks some."""
     table = pq.read_table(path)
-    pq.write_table(table.take(rows), path, write_page_checksum=True)
+    pq.write_table(table.slice(0, count), path, write_page_checksum=True)
 
 
 def test_whole_files_pass_and_give_the_same_bytes(copy, zoo):
@@ -65,7 +67,7 @@ def test_missing_files_are_counted_and_named(copy):
 
 
 def test_a_sampled_file_with_too_few_rows(copy):
-    keep_rows(copy.programs[2], range(5))
+    keep_rows(copy.programs[2], 5)
     with pytest.raises(TracrLabError, match=r"00002\.parquet has 5 rows and .* it is not whole"):
         copy.select()
 
@@ -108,12 +110,12 @@ def test_a_shard_with_too_few_or_other_rows(copy):
     shutil.copy(copy.shards[1], copy.shards[0])
     with pytest.raises(TracrLabError, match=r"shards/00000\.parquet holds other programs than"):
         copy.manifest()
-    keep_rows(copy.shards[0], range(7))
+    keep_rows(copy.shards[0], 7)
     with pytest.raises(TracrLabError, match=r"00000\.parquet has 7 rows and .* selects 20"):
         copy.manifest()
 
 
 def test_a_selected_file_with_too_few_rows(copy):
-    keep_rows(copy.selected[2], range(3))
+    keep_rows(copy.selected[2], 3)
     with pytest.raises(TracrLabError, match=r"00002\.parquet has 3 rows and .* make 10"):
         copy.manifest()
