@@ -333,16 +333,21 @@ def _verify_zoo(path: Path, inputs: int | None) -> bool:
 
 
 @app.command()
-def plan(config: ConfigOption = "config/config.yaml") -> None:
-    """Say what a configuration costs: jobs, core-hours and bytes, from measured rates.
+def plan(
+    config: ConfigOption = "config/config.yaml",
+    cores: Annotated[
+        int, typer.Option(min=1, help="Cores of the machine or partition, for the wall time.")
+    ] = 2,
+) -> None:
+    """Say what a configuration costs: jobs, arrays, core-hours, wall time and bytes.
 
-    Example: tracrlab plan --config config/paper.yaml
+    Rates are measured ones. Example: tracrlab plan --config config/paper.yaml --cores 256
     """
     from tracrlab.config import load_config
     from tracrlab.planning import plan_table
     from tracrlab.show import aligned
 
-    print(aligned(plan_table(load_config(config))))
+    print(aligned(plan_table(load_config(config), cores)))
 
 
 def shard_files(folder: Path, count: int) -> list[Path]:
