@@ -8,7 +8,7 @@ LOCK := envs/requirements-cpu.lock.txt
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: setup run test bench lint format reference lock clean
+.PHONY: setup run test test-slurm bench lint format reference lock clean
 
 setup: .venv/.installed ## .venv with the locked packages and this package in it
 
@@ -28,6 +28,9 @@ run: setup ## the workflow with config/config.yaml, into results/
 
 test: setup lint ## lint, then every test
 	$(BIN)/python -m pytest
+
+test-slurm: setup ## the SLURM profile, on a cluster that the tests start on this machine (docs/cluster.md)
+	$(BIN)/python -m pytest tests/slurm -m "slurm and not accounting" -rs
 
 bench: setup ## ratios against peers and baselines, into benchmarks/results.md
 	$(BIN)/python -m benchmarks

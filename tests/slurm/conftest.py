@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import yaml
@@ -40,12 +41,25 @@ def slurm_with_accounting():
     yield from cluster(accounting=True)
 
 
+def emptied(sandbox):
+    """A cluster with nothing in its queue, and no Snakemake of a failed test left behind."""
+    sandbox.forget()
+    yield sandbox
+    for child in Submission.children:
+        if child.poll() is None:
+            Submission.kill(child)
+    Submission.children.clear()
+    sandbox.cancel_all()
+
+
 @pytest.fixture
 def idle(slurm):
-    """The cluster with nothing in its queue, before and after a test."""
-    slurm.cancel_all()
-    yield slurm
-    slurm.cancel_all()
+    yield from emptied(slurm)
+
+
+@pytest.fixture
+def idle_with_accounting(slurm_with_accounting):
+    yield from emptied(slurm_with_accounting)
 
 
 def changed_profile(folder: Path, change) -> Path:
@@ -61,6 +75,8 @@ def changed_profile(folder: Path, change) -> Path:
 class Submission:
     """A Snakemake that submits to the cluster from a folder of its own."""
 
+    children: ClassVar[list[subprocess.Popen]] = []
+
     def __init__(self, folder: Path, snakefile: Path = ROOT / "Snakefile"):
         self.folder, self.snakefile = folder, snakefile
         folder.mkdir(exist_ok=True)
@@ -72,9 +88,11 @@ class Submission:
         words = [sys.executable, "-m", "snakemake", "--snakefile", str(self.snakefile)]
         words += ["--profile", str(profile), "--directory", str(self.folder), *fast, *arguments]
         with open(self.out, "ab") as out:
-            return subprocess.Popen(
+            child = subprocess.Popen(
                 words, cwd=ROOT, stdout=out, stderr=out, env=env, start_new_session=True
             )
+        self.children.append(child)
+        return child
 
     def run(self, *arguments: str, timeout: float = 300, **options) -> tuple[int, str]:
         """Runs Snakemake to its end and gives its exit code and what it said."""
@@ -91,7 +109,8 @@ class Submission:
             pytest.fail(f"Snakemake hangs:\n{self.out.read_text()[-6000:]}")
         return code, self.out.read_text()
 
-    def kill(self, child: subprocess.Popen) -> None:
+    @staticmethod
+    def kill(child: subprocess.Popen) -> None:
         """Kills Snakemake as a crash of the login node would."""
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()

@@ -47,6 +47,7 @@ class Sandbox:
         self.run = Path(tempfile.mkdtemp(prefix="slurm-"))
         self.run.chmod(0o755)
         self.links: list[Path] = []
+        self.forgotten = 0
         self.children: dict[str, subprocess.Popen] = {}
 
     def start(self) -> None:
@@ -98,13 +99,19 @@ class Sandbox:
         return run.stdout
 
     def jobs(self) -> list[dict[str, str]]:
-        """Every job that the controller remembers, with the fields of `scontrol show job`."""
+        """The jobs since `forget`, with the fields of `scontrol show job`."""
         lines = self.ask("scontrol", "-o", "show", "job").splitlines()
-        return [
+        jobs = (
             dict(word.split("=", 1) for word in line.split() if "=" in word)
             for line in lines
             if line.startswith("JobId=")
-        ]
+        )
+        return [job for job in jobs if int(job["JobId"]) > self.forgotten]
+
+    def forget(self) -> None:
+        """Cancels every job and leaves those that there were out of `jobs`."""
+        self.cancel_all()
+        self.forgotten = max((int(job["JobId"]) for job in self.jobs()), default=self.forgotten)
 
     def _configure(self) -> None:
         names = ["slurm.conf", "gres.conf"] + ["slurmdbd.conf"] * self.accounting

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.slurm.conftest import Submission, changed_profile, wait_until
+from tests.slurm.conftest import FAST, Submission, changed_profile, wait_until
 from tests.slurm.sandbox import TEMPLATES
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
@@ -30,7 +30,8 @@ def test_slow_failing_cancelled_and_late_tasks_and_gpu_rules(idle, tmp_path):
         with open(run.folder / name, "wb") as file:
             file.truncate(megabytes * 1024 * 1024 + 1)
     config = ("--config", "scenario=mixed", "rest=yes")
-    child = run.start(*config, profile=changed_profile(tmp_path, short))
+    fast = (*FAST, "--latency-wait", "5")
+    child = run.start(*config, profile=changed_profile(tmp_path, short), fast=fast)
     wait_until((run.folder / "waiting").exists, what="the task that is to be cancelled")
     array = next(job for job in of_rule(idle.jobs(), "build_shard"))["ArrayJobId"]
     idle.ask("scancel", f"{array}_3")
@@ -86,8 +87,8 @@ def test_a_controller_that_goes_away_and_comes_back(idle, tmp_path):
     wait_until(lambda: len([*run.folder.glob("started.*")]) == 3, what="three running tasks")
     idle.stop_controller()
     wait_until(lambda: len([*run.folder.glob("work/*.txt")]) == 3, what="three finished tasks")
-    with pytest.raises(AssertionError):  # 60 seconds more without any answer
-        wait_until(lambda: child.poll() is not None, seconds=60)
+    with pytest.raises(AssertionError):  # five attempts of nine seconds each find no answer
+        wait_until(lambda: child.poll() is not None, seconds=45)
     idle.start_controller()
     code, said = run.finish(child)
     assert code == 0, said

@@ -1,6 +1,10 @@
 """Every rule says what it does and where its log is, and every configuration plans."""
 
+import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,7 +75,13 @@ def test_rule_files_are_one_stage_long():
 
 @pytest.mark.parametrize(
     ("name", "candidates", "shards", "residuals"),
-    [("config", 12, 8, 5), ("smoke", 3, 2, 1), ("overnight", 60, 40, 5), ("paper", 135, 90, 5)],
+    [
+        ("config", 12, 8, 5),
+        ("smoke", 3, 2, 1),
+        ("overnight", 60, 40, 5),
+        ("paper", 135, 90, 5),
+        ("large", 300, 200, 5),
+    ],
 )
 def test_every_configuration_plans(workflow, name, candidates, shards, residuals):
     assert workflow.planned("--configfile", f"config/{name}.yaml", "all") == {
@@ -86,6 +96,28 @@ def test_every_configuration_plans(workflow, name, candidates, shards, residuals
         "blocks_figure": 1,
         "library_table": 1,
     }
+
+
+def test_ten_million_programs_plan_in_a_minute_and_two_gigabytes(tmp_path):
+    """In a process of its own, whose only child is Snakemake."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    words = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", "--dry-run", "all"]
+    words += ["--directory", str(tmp_path), "--configfile", "config/large.yaml", "--quiet"]
+    measure = "import json, resource, subprocess, sys, time; start = time.monotonic(); "
+    measure += "subprocess.run(json.loads(sys.argv[1]), check=True, capture_output=True); "
+    measure += "used = resource.getrusage(resource.RUSAGE_CHILDREN); "
+    measure += "print(time.monotonic() - start, used.ru_maxrss / 1000)"
+    run = subprocess.run(
+        [sys.executable, "-c", measure, json.dumps(words)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    seconds, megabytes = map(float, run.stdout.split())
+    assert seconds < 60
+    assert megabytes < 2000
 
 
 def test_all_is_the_default_target(workflow):
