@@ -19,7 +19,7 @@ rule build_shard:
     log:
         "logs/build_shard/{shard}.log",
     params:
-        script=workflow.source_path("faults.sh"),
+        script=f"{workflow.basedir}/faults.sh",
         scenario=config.get("scenario", "quick"),
     shell:
         "bash {params.script} {params.scenario} {wildcards.shard} {output} &> {log}"

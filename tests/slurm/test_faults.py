@@ -23,7 +23,7 @@ def test_slow_failing_cancelled_and_late_tasks_and_gpu_rules(idle, tmp_path):
     """Four faults in one array, beside three rules that the profile routes."""
 
     def short(values):
-        values["set-resources"]["build_shard"] = {"mem_mb": "300 * attempt", "runtime": "attempt"}
+        values["set-resources"]["build_shard"] = {"mem_mb": "300 * attempt", "runtime": "2 * attempt"}
 
     run = Submission(tmp_path / "run", FAULTS)
     for name, megabytes in (("small.bin", 1), ("large.bin", 2001)):
@@ -52,9 +52,9 @@ def test_slow_failing_cancelled_and_late_tasks_and_gpu_rules(idle, tmp_path):
     }  # fmt: skip
     # The second attempt has twice the memory and time; an array has a megabyte for its commands.
     again = [job for job in jobs if job.get("ArrayJobId") != array]
-    assert {job["TimeLimit"] for job in first.values()} == {"00:01:00"}
+    assert {job["TimeLimit"] for job in first.values()} == {"00:02:00"}
     assert {job["MinMemoryNode"] for job in first.values()} == {"301M"}
-    assert {job["TimeLimit"] for job in again} == {"00:02:00"}
+    assert {job["TimeLimit"] for job in again} == {"00:04:00"}
     assert {job["MinMemoryNode"] for job in again} <= {"600M", "601M"}
 
     # Messages name log files that are there.
