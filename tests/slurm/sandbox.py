@@ -192,11 +192,11 @@ class Sandbox:
         except subprocess.TimeoutExpired:
             return False
 
-    def _wait(self, what: str, ready: Callable[[], bool], seconds: float = 60) -> None:
+    def _wait(self, what: str, ready: Callable[[], bool], seconds: float = 120) -> None:
         end = time.monotonic() + seconds
         while not ready():
             ended = [name for name, child in self.children.items() if child.poll() is not None]
             if ended or time.monotonic() > end:
-                log = (self.run / "log" / f"{(ended or ['slurmctld'])[0]}.out").read_text()
+                log = (self.run / "log" / f"{[*self.children, *ended][-1]}.out").read_text()
                 raise RuntimeError(f"no {what}; ended: {ended}; {log[-2000:]}")
             time.sleep(0.3)
