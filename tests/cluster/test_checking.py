@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.common.tbdstring import TBDString
 
 from tracrlab.cluster.checking import (
     check_alike,
@@ -157,6 +158,9 @@ def test_jobs_of_an_array_must_ask_for_the_same():
         TracrLabError, match=r"names build_shard, but its jobs differ in mem_mb \(1500 and 1700\)"
     ):
         check_alike("build_shard", [same, {"mem_mb": 1700, "runtime": 60}])
+    unknown = {"mem_mb": TBDString()}
+    with pytest.raises(TracrLabError, match="its jobs differ in mem_mb by the size of their input"):
+        check_alike("build_shard", [unknown, unknown])
 
 
 def test_an_array_whose_commands_are_too_long(settings):

@@ -33,7 +33,11 @@ def test_a_network_file_system_passes(folder):
 def test_a_local_file_system_is_refused(folder, kind):
     message = rf"^the work folder {folder} lies on {kind}, .* name one with --directory\.$"
     with pytest.raises(TracrLabError, match=message):
-        check_file_system(Path(folder), cluster("n1", "n2"), MOUNTS)
+        check_file_system(Path(folder), cluster("n1", "n2"), MOUNTS, "# /srv\n/var *(ro)\n")
+
+
+def test_a_local_disk_that_this_machine_serves_passes():
+    check_file_system(Path("/srv/zoo"), cluster("n1", "n2"), MOUNTS, "/srv n1(rw) n2(rw)\n")
 
 
 def test_a_cluster_of_this_machine_alone_passes():

@@ -23,7 +23,10 @@ def test_slow_failing_cancelled_and_late_tasks_and_gpu_rules(idle, tmp_path):
     """Four faults in one array, beside three rules that the profile routes."""
 
     def short(values):
-        values["set-resources"]["build_shard"] = {"mem_mb": "300 * attempt", "runtime": "2 * attempt"}
+        values["set-resources"]["build_shard"] = {
+            "mem_mb": "300 * attempt",
+            "runtime": "2 * attempt",
+        }
 
     run = Submission(tmp_path / "run", FAULTS)
     for name, megabytes in (("small.bin", 1), ("large.bin", 2001)):

@@ -17,6 +17,8 @@ from tracrlab.errors import TracrLabError
 
 #: The plugin asks for the status of its jobs at least this often, in seconds.
 LONGEST_POLL = 180
+#: What Snakemake gives for a resource that depends on a file that is not there yet.
+UNKNOWN = "<TBD>"
 #: Bytes that Linux allows for one word of a command line, and what is left of it beside the tasks.
 LONGEST_WORD = 131_072
 FOR_THE_CALL_ITSELF = 8_192
@@ -100,6 +102,11 @@ def check_command_line(settings: ClusterSettings, rule: str, command: str) -> No
 def check_alike(rule: str, resources: Iterable[Mapping[str, Any]]) -> None:
     """Checks that all jobs of an array rule ask for the same: SLURM is told the first one's needs.
 
+    Args:
+      rule: the rule.
+      resources: what each of its jobs asks for; `UNKNOWN` where that depends on a file that is not
+        there yet.
+
     Raises:
       TracrLabError: naming the rule and the resource.
     """
@@ -107,11 +114,13 @@ def check_alike(rule: str, resources: Iterable[Mapping[str, Any]]) -> None:
     for found in resources:
         first = found if first is None else first
         for name in sorted(found.keys() | first.keys()):
-            if found.get(name) != first.get(name):
+            here, there = first.get(name), found.get(name)
+            if here != there or here == UNKNOWN:
+                how = f"({here} and {there})" if here != there else "by the size of their input"
                 raise TracrLabError(
-                    f"slurm-array-jobs names {rule}, but its jobs differ in {name} "
-                    f"({first.get(name)} and {found.get(name)}); make set-resources of {rule} a "
-                    "number or a formula of attempt, or take the rule out of slurm-array-jobs."
+                    f"slurm-array-jobs names {rule}, but its jobs differ in {name} {how}; make "
+                    f"set-resources of {rule} a number or a formula of attempt, or take the rule "
+                    "out of slurm-array-jobs."
                 )
 
 

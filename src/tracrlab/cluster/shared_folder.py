@@ -22,15 +22,22 @@ LOCAL_FILE_SYSTEMS = frozenset(
 PROBE_SECONDS = 120
 
 
-def check_file_system(folder: Path, cluster: Cluster, mounts: str | None = None) -> None:
+#: Where a machine that serves a local disk to others says so.
+EXPORTS = (Path("/etc/exports"), Path("/var/lib/nfs/etab"))
+
+
+def check_file_system(
+    folder: Path, cluster: Cluster, mounts: str | None = None, exports: str | None = None
+) -> None:
     """Refuses a folder on a file system of this machine alone, if the nodes are other machines.
 
-    Costs nothing, and finds the usual case: a run that was started in `/tmp` or on a local disk.
+    Costs nothing, and finds the usual case: a run that was started on a local disk.
 
     Args:
       folder: the working folder.
       cluster: the cluster.
       mounts: the text of `/proc/mounts`, if not that of this machine.
+      exports: the text of the files in `EXPORTS`, if not those of this machine.
 
     Raises:
       TracrLabError: naming the folder and its file system.
@@ -41,7 +48,7 @@ def check_file_system(folder: Path, cluster: Cluster, mounts: str | None = None)
         return
     mounts = Path("/proc/mounts").read_text(encoding="utf-8") if mounts is None else mounts
     kind = _file_system(folder.resolve(), mounts.splitlines())
-    if kind in LOCAL_FILE_SYSTEMS:
+    if kind in LOCAL_FILE_SYSTEMS and not _is_exported(folder.resolve(), exports):
         raise _not_shared(folder, f"lies on {kind}, a file system of {socket.gethostname()} alone")
 
 
@@ -88,6 +95,15 @@ def _file_system(folder: Path, mounts: list[str]) -> str:
         if folder.is_relative_to(path) and len(path.parts) >= best:
             best, kind = len(path.parts), found
     return kind
+
+
+def _is_exported(folder: Path, exports: str | None) -> bool:
+    """Whether this machine serves the folder to others, as head nodes of small clusters do."""
+    if exports is None:
+        readable = [path for path in EXPORTS if os.access(path, os.R_OK)]
+        exports = "\n".join(path.read_text(encoding="utf-8") for path in readable)
+    lines = [line for line in exports.splitlines() if line.startswith("/")]
+    return any(folder.is_relative_to(line.split()[0]) for line in lines)
 
 
 def _not_shared(folder: Path, why: str) -> TracrLabError:
