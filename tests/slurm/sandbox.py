@@ -22,6 +22,7 @@ BIN = f"/usr/sbin:/usr/bin:{os.environ.get('PATH', '')}"
 ACCOUNTING = """AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort=16819
+AccountingStoragePass=@RUN@/munge.socket
 AccountingStorageTRES=gres/gpu,gres/gpu:a40,gres/gpu:a100"""
 
 
@@ -119,7 +120,7 @@ class Sandbox:
         ETC.mkdir(exist_ok=True)
         for name in names:
             text = (TEMPLATES / name).read_text(encoding="utf-8")
-            text = text.replace("@RUN@", str(self.run)).replace("@ACCOUNTING@", storage)
+            text = text.replace("@ACCOUNTING@", storage).replace("@RUN@", str(self.run))
             (self.run / name).write_text(text, encoding="utf-8")
             (self.run / name).chmod(0o600 if name == "slurmdbd.conf" else 0o644)
             (ETC / name).unlink(missing_ok=True)  # a dangling link of a run that was killed
