@@ -10,7 +10,18 @@ REST = config.get("rest", "no") == "yes"
 rule all:
     input:
         "merged.txt",
-        ["seen/train_decompiler", "seen/inject", "seen/pretrain_tiny"] if REST else [],
+        expand(
+            "seen/{rule}",
+            rule=[
+                "train_decompiler",
+                "inject",
+                "pretrain_tiny",
+                "compress_00000",
+                "compress_00001",
+            ],
+        )
+        if REST
+        else [],
 
 
 rule build_shard:
@@ -55,5 +66,12 @@ rule inject:
 rule pretrain_tiny:
     output:
         "seen/pretrain_tiny",
+    shell:
+        "env | grep -E '^(CUDA_VISIBLE_DEVICES|SLURM_JOB_PARTITION|OMP_NUM_THREADS)=' > {output}"
+
+
+rule compress_shard:
+    output:
+        "seen/compress_{shard}",
     shell:
         "env | grep -E '^(CUDA_VISIBLE_DEVICES|SLURM_JOB_PARTITION|OMP_NUM_THREADS)=' > {output}"

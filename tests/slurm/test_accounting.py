@@ -48,3 +48,21 @@ def test_the_controller_goes_away_while_the_database_answers(idle_with_accountin
     assert code == 0, said
     assert "Falling back to 'sacct'" not in said
     assert (run.folder / "merged.txt").read_text() == merged(3)
+
+
+def test_group_jobs_where_the_cluster_forgets_jobs_too_soon(idle_with_accounting, tmp_path):
+    """The other way to batch, of docs/cluster.md: sacct is right about jobs that are no arrays."""
+
+    def grouped(values):
+        values |= {"slurm-array-jobs": "", "slurm-status-command": "sacct"}
+        values |= {"groups": {"build_shard": "building"}, "group-components": {"building": 2}}
+        values["set-resources"]["build_shard"]["mem_mb"] = "300 * attempt"
+
+    run = Submission(tmp_path / "run", FAULTS)
+    profile = changed_profile(tmp_path, grouped)
+    code, said = run.run("--config", "shards=4", profile=profile)
+    assert code == 0, said
+    assert (run.folder / "merged.txt").read_text() == merged(4)
+    comments = [job["Comment"] for job in idle_with_accounting.jobs()]
+    assert len(comments) == 3
+    assert not any("ArrayJobId" in job for job in idle_with_accounting.jobs())

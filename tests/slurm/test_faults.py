@@ -20,7 +20,7 @@ def of_rule(jobs: list[dict[str, str]], rule: str) -> list[dict[str, str]]:
 
 
 def test_slow_failing_cancelled_and_late_tasks_and_gpu_rules(idle, tmp_path):
-    """Four faults in one array, beside three rules that the profile routes."""
+    """Four faults in one array, beside rules that the profile routes, one an array on GPUs."""
 
     def short(values):
         values["set-resources"]["build_shard"] = {
@@ -77,6 +77,12 @@ def test_slow_failing_cancelled_and_late_tasks_and_gpu_rules(idle, tmp_path):
         (job,) = of_rule(idle.jobs(), rule)
         assert f"gpu:{model}:1" in job["TresPerJob"]
         assert job["Partition"] == model
+    on_gpus = of_rule(idle.jobs(), "compress_shard")
+    assert [job["Partition"] for job in on_gpus] == ["a40", "a40"]
+    assert len({job["ArrayJobId"] for job in on_gpus}) == 1
+    for shard in range(2):
+        assert "SLURM_JOB_PARTITION=a40" in seen[f"compress_{shard:05d}"]
+        assert any(word.startswith("CUDA_VISIBLE_D") for word in seen[f"compress_{shard:05d}"])
     assert not any(word.startswith("CUDA") for word in seen["pretrain_tiny"])
 
     assert run.run(*config)[1].count("Nothing to be done") == 1
