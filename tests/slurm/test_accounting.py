@@ -54,7 +54,8 @@ def test_group_jobs_where_the_cluster_forgets_jobs_too_soon(idle_with_accounting
     """The other way to batch, of docs/cluster.md: sacct is right about jobs that are no arrays."""
 
     def grouped(values):
-        values |= {"slurm-array-jobs": "", "slurm-status-command": "sacct"}
+        del values["slurm-array-jobs"]
+        values |= {"slurm-status-command": "sacct"}
         values |= {"groups": {"build_shard": "building"}, "group-components": {"building": 2}}
         values["set-resources"]["build_shard"]["mem_mb"] = "300 * attempt"
 

@@ -147,8 +147,8 @@ def _check_arrays(settings: ClusterSettings, cluster: Cluster) -> None:
     if settings.status_command != "squeue":
         raise TracrLabError(
             f"{settings.source}: slurm-status-command is {settings.status_command}, which takes "
-            "the state of an array for that of its tasks; use squeue, or leave slurm-array-jobs "
-            "empty."
+            "the state of an array for that of its tasks; use squeue, or leave out "
+            "slurm-array-jobs."
         )
     if not 2 <= settings.array_limit < cluster.max_array_size:
         raise TracrLabError(
