@@ -27,6 +27,7 @@ def test_slow_failing_cancelled_and_late_tasks_and_gpu_rules(idle, tmp_path):
             "mem_mb": "300 * attempt",
             "runtime": "2 * attempt",
         }
+        values["set-resources"]["compress_shard"] |= {"gpu": 1, "gpu_model": "a40"}
 
     run = Submission(tmp_path / "run", FAULTS)
     for name, megabytes in (("small.bin", 1), ("large.bin", 2001)):
