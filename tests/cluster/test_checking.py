@@ -79,9 +79,20 @@ def test_the_delivered_profile_fits(settings, cluster):
             {"gpu_model": "'h200' if attempt > 1 else 'a40'"},
             r"set-resources\.train_decompiler\.gpu_model is 'h200'",
         ),
+        (
+            "build_shard",
+            {"runtime": "600 * attempt"},
+            r"set-resources\.build_shard\.runtime is 1,800 minutes in the last attempt, but no "
+            r"partition it may use \(a100, a40, cpu\) has more than 1,440\.$",
+        ),
+        (
+            "build_shard",
+            {"mem_mb": "4000 * attempt", "slurm_partition": "cpu"},
+            r"set-resources\.build_shard\.mem_mb is 12,000 MB in .* \(cpu\) has more than 8,000",
+        ),
     ],
 )
-def test_partitions_and_gpus_that_the_cluster_lacks(settings, cluster, rule, values, message):
+def test_what_the_cluster_lacks(settings, cluster, rule, values, message):
     with pytest.raises(TracrLabError, match=message):
         check_settings(with_resource(settings, rule, **values), cluster)
 

@@ -37,6 +37,7 @@ def check_settings(settings: ClusterSettings, cluster: Cluster) -> None:
     for rule in settings.resources:
         _check_partitions_of(rule, settings, cluster)
         _check_gpus_of(rule, settings, limits, cluster)
+        _check_sizes_of(rule, settings, limits, cluster)
 
 
 def check_jobs(settings: ClusterSettings, jobs: Mapping[str, int]) -> None:
@@ -198,6 +199,34 @@ def _check_gpus_of(
                 f"({', '.join(sorted(allowed))}) has that GPU; they have "
                 f"{', '.join(every) or 'no GPU that names its model'}."
             )
+
+
+def _check_sizes_of(
+    rule: str,
+    settings: ClusterSettings,
+    limits: Mapping[str, Mapping[str, Any]],
+    cluster: Cluster,
+) -> None:
+    """Checks that some partition takes the longest and largest attempt of a rule's jobs."""
+    named = {str(name) for name in settings.values(rule, "slurm_partition")}
+    allowed = (named or set(limits) or set(cluster.partitions)) & set(cluster.partitions)
+    for resource, unit in (("runtime", "minutes"), ("mem_mb", "MB")):
+        sizes = [size for size in settings.values(rule, resource) if isinstance(size, int | float)]
+        most = max(
+            (_most(cluster.partitions[name], resource) for name in allowed), default=math.inf
+        )
+        if sizes and max(sizes) > most:
+            raise TracrLabError(
+                f"{_key(settings, rule, resource)} is {max(sizes):,} {unit} in the last attempt, "
+                f"but no partition it may use ({', '.join(sorted(allowed))}) has more than "
+                f"{most:,.0f}."
+            )
+
+
+def _most(partition: Partition, resource: str) -> float:
+    if resource == "mem_mb":
+        return partition.node_mb
+    return math.inf if partition.minutes is None else partition.minutes
 
 
 def _offers(limits: Mapping[str, Mapping[str, Any]], name: str, model: str) -> bool:
