@@ -15,6 +15,7 @@ from tracrlab.cluster.checking import (
     check_command_line,
     check_jobs,
     check_settings,
+    check_versions,
 )
 from tracrlab.cluster.settings import DEFAULT_RULE, from_profile
 from tracrlab.cluster.slurm import Cluster, parse_partitions
@@ -181,3 +182,17 @@ def test_an_array_whose_commands_are_too_long(settings):
     check_command_line(settings, "build_shard", "x" * 5000)
     with pytest.raises(TracrLabError, match=r"slurm-array-limit is 32, but .* at most 2\d tasks"):
         check_command_line(settings, "build_shard", text)
+
+
+def test_arrays_go_with_the_plugin_they_were_proved_with(settings):
+    known = {
+        "snakemake-executor-plugin-slurm": "2.8.0",
+        "snakemake-executor-plugin-slurm-jobstep": "0.6.1",
+    }
+    check_versions(settings, known)
+    newer = known | {"snakemake-executor-plugin-slurm": "2.10.1"}
+    with pytest.raises(
+        TracrLabError, match=r"slurm is 2\.10\.1, and job arrays were proved with 2"
+    ):
+        check_versions(settings, newer)
+    check_versions(replace(settings, array_rules=frozenset()), newer)

@@ -15,6 +15,11 @@ from tracrlab.cluster.settings import DEFAULT_RULE, ClusterSettings, read_partit
 from tracrlab.cluster.slurm import Cluster, Partition
 from tracrlab.errors import TracrLabError
 
+#: Versions of the plugin with which job arrays were proved, by its two distributions.
+PROVED_WITH = {
+    "snakemake-executor-plugin-slurm": "2.8",
+    "snakemake-executor-plugin-slurm-jobstep": "0.6",
+}
 #: The plugin asks for the status of its jobs at least this often, in seconds.
 LONGEST_POLL = 180
 #: What Snakemake gives for a resource that depends on a file that is not there yet.
@@ -76,6 +81,20 @@ def check_jobs(settings: ClusterSettings, jobs: Mapping[str, int]) -> None:
             f"{settings.source}: resources caps {capped[0]}, which rules in slurm-array-jobs use; "
             "job arrays cannot be submitted in part, so drop the cap or the arrays."
         )
+
+
+def check_versions(settings: ClusterSettings, installed: Mapping[str, str]) -> None:
+    """Checks that arrays are submitted by a plugin whose faults in array mode are known.
+
+    Raises:
+      TracrLabError: naming the distribution and its version.
+    """
+    for name, version in PROVED_WITH.items():
+        if settings.array_rules and ".".join(installed[name].split(".")[:2]) != version:
+            raise TracrLabError(
+                f"{name} is {installed[name]}, and job arrays were proved with {version}; install "
+                f"'{name}=={version}.*', or leave out slurm-array-jobs."
+            )
 
 
 def check_command_line(settings: ClusterSettings, rule: str, command: str) -> None:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tracrlab.cluster.checking import check_alike, check_command_line, check_jobs, check_settings
+from tracrlab.cluster.checking import (
+    PROVED_WITH,
+    check_alike,
+    check_command_line,
+    check_jobs,
+    check_settings,
+    check_versions,
+)
 from tracrlab.cluster.settings import ClusterSettings, from_workflow
 from tracrlab.cluster.shared_folder import check_file_system
 from tracrlab.cluster.slurm import Cluster, queued_jobs, read_cluster
@@ -36,6 +44,7 @@ def start_on_slurm(workflow: Any) -> None:
     if plugin is None or plugin.name != "slurm":
         return
     cluster, settings = read_cluster(), from_workflow(workflow)
+    check_versions(settings, {name: version(name) for name in PROVED_WITH})
     check_settings(settings, cluster)
     check_file_system(Path.cwd(), cluster)
     jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_local and not job.is_group()]
