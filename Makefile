@@ -8,7 +8,7 @@ LOCK := envs/requirements-cpu.lock.txt
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: setup run test bench lint format reference lock clean
+.PHONY: setup run test test-slurm bench lint format reference lock clean
 
 setup: .venv/.installed ## .venv with the locked packages and this package in it
 
@@ -29,19 +29,22 @@ run: setup ## the workflow with config/config.yaml, into results/
 test: setup lint ## lint, then every test
 	$(BIN)/python -m pytest
 
+test-slurm: setup ## the SLURM profile, on a cluster that the tests start on this machine (docs/cluster.md)
+	$(BIN)/python -m pytest tests/slurm -m "slurm and not accounting" -rs
+
 bench: setup ## ratios against peers and baselines, into benchmarks/results.md
 	$(BIN)/python -m benchmarks
 
 lint: setup ## style of the Python files and of the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakefmt --check Snakefile workflow tests/slurm/faults.smk
 	$(BIN)/snakemake --lint
 
 format: setup ## mend what can be mended by a tool
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/snakefmt Snakefile workflow
+	$(BIN)/snakefmt Snakefile workflow tests/slurm/faults.smk
 
 reference: setup ## config schema and key table, from the models of tracrlab.config
 	$(BIN)/python -m tracrlab.config

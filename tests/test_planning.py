@@ -18,16 +18,38 @@ def test_plan_by_hand(monkeypatch):
     }
     monkeypatch.setattr(planning, "measured_rates", lambda: rates)
     config = load_config({"zoo": {"programs": 1_000_000, "shard_size": 10_000, "oversample": 1.5}})
-    heading, sample, select, build, total, thesis = planning.plan_table(config)
-    # 1.5 million candidates at 100/s and 150 jobs of 4 s: 15,600 s.
-    assert sample[1:4] == ("150", "1,500,000", "4.3")
-    assert select[1] == "1"
-    # A million at 50/s and 100 jobs of 4 s: 20,400 s; 250 MB.
-    assert build[1:] == ("100", "1,000,000", "5.7", "250 MB")
-    assert total[1] == "251"
-    # 55 a second on 12 threads: 218,182 core-seconds.
-    assert thesis[3] == "61"
-    assert len(heading) == len(total)
+    table = planning.plan_table(config, cores=64)
+    heading, sample, select, build, total, thesis = table[:6]
+    columns = ("step", "jobs", "arrays", "programs", "core-hours", "GPU-hours")
+    assert heading == (*columns, "wall time on 64", "bytes")
+    # 1.5 million candidates at 100/s and 150 jobs of 10 s: 16,500 s, a job 110 s, in 3 waves.
+    assert sample[1:7] == ("150", "5 of 32", "1,500,000", "4.6", "", "6 min")
+    # 15 s at 100,000 a second, and 10 s.
+    assert select[1:7] == ("1", "", "1,500,000", "0.0069", "", "1 min")
+    # A million at 50/s and 100 jobs of 10 s: 21,000 s, a job 210 s, in 2 waves; 250 MB.
+    assert build[1:] == ("100", "4 of 32", "1,000,000", "5.8", "", "7 min", "250 MB")
+    assert total[1:] == ("251", "9", "", "10", "", "13 min", "250 MB")
+    # 55 a second on 12 threads: 218,182 core-seconds, 57 minutes on 64 cores.
+    assert thesis[3:7] == ("1,000,000", "61", "", "57 min")
+    assert [row[4:6] for row in table[6:]] == [("20,000", ""), ("5,000", ""), ("", "10")]
+    assert {len(row) for row in table} == {8}
+
+
+def test_a_step_on_gpus():
+    step = planning.Step("train", 3, 0, 3 * 3590, gpus=2)
+    assert step.gpu_seconds == 2 * 3 * 3600
+    assert step.core_seconds == 3 * 3600
+    assert step.wall_seconds(1) == 3 * 3600
+    assert step.wall_seconds(2) == 2 * 3600
+    assert step.arrays == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(1, "1 min"), (7140, "119 min"), (7200, "2.0 h"), (172_800, "2.0 days")],
+)
+def test_duration(seconds, text):
+    assert planning.duration(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from tracrlab.cluster.command import cluster_check
 from tracrlab.errors import TracrLabError
 from tracrlab.figures.command import app as figure_app
 from tracrlab.figures.superposition_command import app as study_figure_app
@@ -32,6 +33,7 @@ figure_app.add_typer(study_figure_app, name="study")
 app.add_typer(study_app, name="study")
 app.command()(compress)
 app.command()(distil)
+app.command("cluster-check")(cluster_check)
 
 ConfigOption = Annotated[
     str,
@@ -140,7 +142,7 @@ def zoo_manifest(
     configuration = load_config(config)
     write_manifest(
         configuration,
-        shard_files(selected_dir, 1)[0],
+        shard_files(selected_dir, configuration.zoo.shards),
         shard_files(shards_dir, configuration.zoo.shards),
         out,
     )
@@ -338,16 +340,21 @@ def _verify_zoo(path: Path, inputs: int | None) -> bool:
 
 
 @app.command()
-def plan(config: ConfigOption = "config/config.yaml") -> None:
-    """Say what a configuration costs: jobs, core-hours and bytes, from measured rates.
+def plan(
+    config: ConfigOption = "config/config.yaml",
+    cores: Annotated[
+        int, typer.Option(min=1, help="Cores of the machine or partition, for the wall time.")
+    ] = 2,
+) -> None:
+    """Say what a configuration costs: jobs, arrays, core-hours, wall time and bytes.
 
-    Example: tracrlab plan --config config/paper.yaml
+    Rates are measured ones. Example: tracrlab plan --config config/paper.yaml --cores 256
     """
     from tracrlab.config import load_config
     from tracrlab.planning import plan_table
     from tracrlab.show import aligned
 
-    print(aligned(plan_table(load_config(config))))
+    print(aligned(plan_table(load_config(config), cores)))
 
 
 def shard_files(folder: Path, count: int) -> list[Path]:

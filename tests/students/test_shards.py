@@ -45,7 +45,7 @@ def standard(config, tmp_path_factory):
     select_programs(config, programs, [folder / "selected.parquet"])
     build_shard(config, folder / "selected.parquet", folder / "shard.parquet")
     manifest = folder / "manifest.json"
-    write_manifest(config, folder / "selected.parquet", [folder / "shard.parquet"], manifest)
+    write_manifest(config, [folder / "selected.parquet"], [folder / "shard.parquet"], manifest)
     return manifest
 
 

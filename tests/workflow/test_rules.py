@@ -1,6 +1,10 @@
 """Every rule says what it does and where its log is, and every configuration plans."""
 
+import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,20 +73,38 @@ def test_rule_files_are_one_stage_long():
         assert SMALLEST_RULE_FILE < path.stat().st_size < LARGEST_RULE_FILE, path.name
 
 
+#: Jobs by configuration, for the rules that have more than one.
+JOBS = {
+    "config": {"sample_programs": 12, "build_shard": 8, "compress_shard": 2, "distil_shard": 2},
+    "smoke": {"sample_programs": 3, "build_shard": 2, "compress_shard": 2, "distil_shard": 2},
+    "overnight": {"sample_programs": 60, "build_shard": 40, "compress_shard": 20}
+    | {"distil_shard": 20},
+    "paper": {"sample_programs": 135, "build_shard": 90, "compress_shard": 150}
+    | {"distil_shard": 71},
+    "large": {"sample_programs": 300, "build_shard": 200, "compress_shard": 2, "distil_shard": 2},
+}
+
+
 @pytest.mark.parametrize(
-    ("name", "candidates", "shards", "residuals", "studied", "library"),
+    ("name", "residuals", "studied", "library"),
     [
-        ("config", 12, 8, 5, 2, 8),
-        ("smoke", 3, 2, 1, 1, 1),
-        ("overnight", 60, 40, 5, 2, 22),
-        ("paper", 135, 90, 5, 2, 22),
+        ("config", 5, 2, 8),
+        ("smoke", 1, 1, 1),
+        ("overnight", 5, 2, 22),
+        ("paper", 5, 2, 22),
+        ("large", 5, 2, 8),
     ],
 )
-def test_every_configuration_plans(workflow, name, candidates, shards, residuals, studied, library):
-    assert workflow.planned("--configfile", f"config/{name}.yaml", "all") == {
-        "sample_programs": candidates,
+def test_every_configuration_plans(workflow, name, residuals, studied, library):
+    assert workflow.planned("--configfile", f"config/{name}.yaml", "all") == JOBS[name] | {
         "select_programs": 1,
-        "build_shard": shards,
+        "select_compressed_teachers": 1,
+        "select_natural_teachers": 1,
+        "compressed_manifest": 1,
+        "natural_manifest": 1,
+        "student_outcomes": 1,
+        "students_figure": 1,
+        "student_loss_table": 1,
         "zoo_manifest": 1,
         "zoo_statistics": 1,
         "zoo_statistics_figure": 1,
@@ -98,6 +120,28 @@ def test_every_configuration_plans(workflow, name, candidates, shards, residuals
         "study_library_figure": 1,
         "study_summary": 1,
     }
+
+
+def test_ten_million_programs_plan_in_a_minute_and_two_gigabytes(tmp_path):
+    """In a process of its own, whose only child is Snakemake."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    words = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", "--dry-run", "all"]
+    words += ["--directory", str(tmp_path), "--configfile", "config/large.yaml", "--quiet"]
+    measure = "import json, resource, subprocess, sys, time; start = time.monotonic(); "
+    measure += "subprocess.run(json.loads(sys.argv[1]), check=True, capture_output=True); "
+    measure += "used = resource.getrusage(resource.RUSAGE_CHILDREN); "
+    measure += "print(time.monotonic() - start, used.ru_maxrss / 1000)"
+    run = subprocess.run(
+        [sys.executable, "-c", measure, json.dumps(words)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    seconds, megabytes = map(float, run.stdout.split())
+    assert seconds < 60
+    assert megabytes < 2000
 
 
 def test_all_is_the_default_target(workflow):

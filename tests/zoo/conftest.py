@@ -32,7 +32,7 @@ def make_zoo(folder, **changes):
     select_programs(config, programs, selected)
     for source, out in zip(selected, shards, strict=True):
         build_shard(config, source, out)
-    write_manifest(config, selected[0], shards, folder / "manifest.json")
+    write_manifest(config, selected, shards, folder / "manifest.json")
     return SimpleNamespace(
         config=config,
         folder=folder,

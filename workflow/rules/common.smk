@@ -4,8 +4,13 @@ import sys
 from pathlib import Path
 
 from snakemake.shell import shell
+from tracrlab.cluster.array_tasks import become_own_task
+from tracrlab.cluster.starting import start_on_slurm
 from tracrlab.config import Config, load_config, section
 from tracrlab.errors import TracrLabError
+
+# A task of a SLURM job array leaves this process here; every other process goes on.
+become_own_task(sys.argv)
 
 # Every command finds the `tracrlab` that stands beside the running Python, whether or not its
 # environment is active. Snakemake sets OMP_NUM_THREADS and its kin to the threads of the job; XLA
@@ -19,6 +24,14 @@ shell.prefix(
 wildcard_constraints:
     shard=r"\d{5}",
     name=r"[a-z][a-z0-9_]*",
+
+
+# Before the first job is submitted: what SLURM cannot run, or would run wrong, ends in a sentence.
+onstart:
+    try:
+        start_on_slurm(workflow)
+    except TracrLabError as error:
+        sys.exit(f"error: {error}")
 
 
 def checked(values: dict) -> Config:

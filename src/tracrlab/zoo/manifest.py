@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from tracrlab.config import Config
 from tracrlab.errors import TracrLabError
 from tracrlab.files import sha256, write_text
+from tracrlab.zoo.completeness import check_rows, pairs, whole_columns
 from tracrlab.zoo.schema import SCHEMA_VERSION, damaged, open_parquet
 
 
@@ -94,17 +93,27 @@ def _is_inside(relative: str) -> bool:
 
 
 def write_manifest(
-    config: Config, selected: str | Path, shards: Sequence[str | Path], out: str | Path
+    config: Config,
+    selected: Sequence[str | Path],
+    shards: Sequence[str | Path],
+    out: str | Path,
 ) -> None:
-    """Writes the manifest of a standard zoo.
+    """Writes the manifest of a standard zoo, after each shard is proved whole.
 
     Args:
       config: the configuration they were made with.
-      selected: the first file of selected programs, which carries the counts of all sampling.
-      shards: the shards in order.
+      selected: the files of selected programs in order; the first carries the counts of all
+        sampling.
+      shards: the shards in order, one for each file of selected programs.
       out: the manifest to write; shards are named relative to its folder.
+
+    Raises:
+      TracrLabError: naming the first file that is missing, damaged, or has not the rows that the
+        configuration and its selected programs say.
     """
-    _, selected_info = open_parquet(selected, "selected")
+    for chosen, path in pairs(config, selected, shards):
+        check_rows(path, whole_columns(path, ("id",))["id"], chosen)
+    _, selected_info = open_parquet(selected[0], "selected")
     configuration = config.zoo.model_dump(mode="json")
     how = {"sampling": selected_info.counts}
     write_content(out, "standard", config.seed, configuration, shards, how)
@@ -131,11 +140,7 @@ def write_content(
     out = Path(out)
     entries, splits, lengths = [], Counter(), Counter()
     for path in map(Path, shards):
-        file, _ = open_parquet(path, "zoo")
-        try:
-            table = file.read(["split", "n_ops"])
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(path, error) from None
+        table = whole_columns(path, ("split", "n_ops"))
         splits.update(table["split"].to_pylist())
         lengths.update(table["n_ops"].to_pylist())
         entries.append(

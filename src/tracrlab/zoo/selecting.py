@@ -16,6 +16,7 @@ import pyarrow as pa
 from tracrlab.config import Config, Splits
 from tracrlab.errors import TracrLabError
 from tracrlab.progress import progress
+from tracrlab.zoo.completeness import check_programs, require_all
 from tracrlab.zoo.schema import FileInfo, damaged, open_parquet
 from tracrlab.zoo.writing import row_writer
 
@@ -39,7 +40,8 @@ def select_programs(
       outputs: one file for each shard of the zoo, in order.
 
     Raises:
-      TracrLabError: if there are too few distinct programs, naming how much more to sample.
+      TracrLabError: if there are too few distinct programs, naming how much more to sample; or if
+        a file of sampled programs is missing, damaged, or not the whole shard of its place.
     """
     wanted, size = config.zoo.programs, config.zoo.shard_size
     indices, behaviours, shard_of, counts = _read_hashes(config, program_shards)
@@ -83,6 +85,7 @@ def _read_hashes(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict]:
     """Index and behaviour of every candidate, the file it is in, and the summed counts."""
     indices, behaviours, shard_of = [], [], []
+    require_all(program_shards, "files of sampled programs")
     totals: dict = {"sampled": 0, "ops": 0, "rejected_ops": {}, "refused_programs": {}}
     for number, path in enumerate(program_shards):
         file, info = open_parquet(path, "programs")
@@ -92,6 +95,7 @@ def _read_hashes(
             table = file.read(["index", "behaviour"])
         except (pa.ArrowException, OSError) as error:
             raise damaged(path, error) from None
+        check_programs(config, number, path, info, table["index"].to_numpy())
         indices.append(table["index"].to_numpy())
         behaviours.append(np.array(table["behaviour"].to_pylist(), dtype="S32"))
         shard_of.append(np.full(table.num_rows, number))
