@@ -4,7 +4,7 @@ Units talk to each other through the residual stream only, so a model's function
 products of reading with writing vectors and on nothing else of them: ``a . b`` for every parameter
 token that reads ``a`` and every earlier one that writes ``b``. The products stay the same when the
 residual stream is permuted, rotated or changed by any invertible matrix, so that a compiled, a
-rotated and a losslessly compressed model have the same; and the wiring of the program is in them directly.
+rotated and a losslessly compressed model have the same; and the program's wiring is in them.
 `forward_from_products` runs a model from them, which shows that nothing is lost.
 """
 
