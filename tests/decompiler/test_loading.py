@@ -8,7 +8,7 @@ from tracrlab import TracrLabError
 from tracrlab.decompiler.augmentation import FOR_COMPILED
 from tracrlab.decompiler.batches import block_batches, token_batches
 from tracrlab.decompiler.loading import Choice, ZooLoader
-from tracrlab.decompiler.parameter_tokens import decode_tokens, encode_tokens
+from tracrlab.decompiler.parameter_tokens import count_tokens, decode_tokens, encode_tokens
 from tracrlab.decompiler.program_encoding import lines_text, unpad_programs
 from tracrlab.decompiler.weight_blocks import decode_blocks
 from tracrlab.zoo.reading import read_rows
@@ -88,9 +88,10 @@ def test_workers_share_an_epoch_without_overlap(small_zoo, rows, workers):
     assert max(sizes) - min(sizes) <= 1
 
 
+@pytest.mark.parametrize("similar", [1, 3])
 @pytest.mark.parametrize("stop", [0, 1, 4, 9, 13])
-def test_resuming_goes_on_at_the_exact_sample(small_zoo, stop):
-    options = {"encode": drawn, "worker": 1, "workers": 2, "batch_size": 3}
+def test_resuming_goes_on_at_the_exact_sample(small_zoo, stop, similar):
+    options = {"encode": drawn, "worker": 1, "workers": 2, "batch_size": 3, "similar": similar}
     straight = loader(small_zoo, **options)
     everything = [batch for _ in range(3) for batch in straight]
 
@@ -117,6 +118,25 @@ def test_reading_ahead_does_not_move_the_loader(small_zoo):
     one.position = ahead[2][0]
 
     assert list(one) == [batch for _, batch in ahead[3:]]
+
+
+@pytest.mark.parametrize("similar", [2, 4, 100])
+def test_batches_of_similar_size(small_zoo, rows, similar):
+    """Every row once, and in each window of batches models lie in order of size."""
+    one = loader(small_zoo, similar=similar)
+    batches = list(one)
+    plain = [id_ for batch in loader(small_zoo) for id_ in batch]
+
+    assert len(batches) == len(one)
+    size = {id_: count_tokens(rows[id_].architecture) for id_ in plain}
+    for start in range(0, len(batches), similar):
+        window = batches[start : start + similar]
+        together = [id_ for batch in window for id_ in batch]
+        assert sorted(together) == sorted(plain[start * 5 : (start + similar) * 5])
+        window.sort(key=lambda batch: (size[batch[0]], size[batch[-1]]))
+        in_order = [size[id_] for batch in window for id_ in batch]
+        assert in_order == sorted(in_order)
+    assert [id_ for batch in batches for id_ in batch] != plain
 
 
 def test_choice_of_rows(small_zoo, rows):
@@ -183,7 +203,7 @@ def test_weights_that_are_not_finite_are_named(small_zoo, tmp_path):
 def test_wrong_settings_are_one_sentence(small_zoo, tmp_path):
     with pytest.raises(TracrLabError, match="there is no worker 2 of 2"):
         loader(small_zoo, worker=2, workers=2)
-    with pytest.raises(TracrLabError, match="batch_size and pool are at least 1"):
+    with pytest.raises(TracrLabError, match="batch_size, pool and similar are at least 1"):
         loader(small_zoo, batch_size=0)
     with pytest.raises(TracrLabError, match="no row of the 'train' split with 30 to 40 ops"):
         loader(small_zoo, Choice("train", ops=(30, 40)))

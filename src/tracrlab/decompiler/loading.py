@@ -20,6 +20,7 @@ import numpy as np
 
 from tracrlab.compiler.architecture import Architecture, Layer
 from tracrlab.compiler.model import BOS
+from tracrlab.decompiler.parameter_tokens import count_tokens
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.program import CATEGORICAL
 from tracrlab.rasp.values import Value
@@ -94,6 +95,8 @@ class ZooLoader(Generic[Encoded]):
       worker, workers: which part of the rows is taken, and of how many.
       pool: shards that are shuffled together; they are held in memory.
       shuffle: whether rows are shuffled at all.
+      similar: batches that are made together, of models of similar size, which leaves less padding;
+        their order is shuffled again. 1 takes rows as they come.
 
     Raises:
       TracrLabError: if a shard is missing or damaged, no row is taken, or there is no such worker.
@@ -111,15 +114,19 @@ class ZooLoader(Generic[Encoded]):
         workers: int = 1,
         pool: int = 2,
         shuffle: bool = True,
+        similar: int = 1,
     ):
         if not 0 <= worker < workers:
             raise TracrLabError(f"there is no worker {worker} of {workers}.")
-        if batch_size < 1 or pool < 1:
-            raise TracrLabError(f"batch_size and pool are at least 1, not {batch_size} and {pool}.")
+        if min(batch_size, pool, similar) < 1:
+            raise TracrLabError(
+                f"batch_size, pool and similar are at least 1, not {batch_size}, {pool} and "
+                f"{similar}."
+            )
         self.shards = [Path(path) for path in shards]
         self.choice, self.batch_size, self.encode = choice, batch_size, encode
         self.seed, self.worker, self.workers = seed, worker, workers
-        self.pool, self.shuffle = pool, shuffle
+        self.pool, self.shuffle, self.similar = pool, shuffle, similar
         self.position = Position()
         self._rows = [choice.rows(read_columns(path, _CHOICE)[0]) for path in self.shards]
         self.samples = len(range(worker, sum(map(len, self._rows)), workers))
@@ -158,7 +165,7 @@ class ZooLoader(Generic[Encoded]):
         self.position = Position(state["epoch"], state["batch"])
 
     def _identity(self) -> dict[str, Any]:
-        names = ("samples", "batch_size", "seed", "worker", "workers", "pool", "shuffle")
+        names = ("samples", "batch_size", "seed", "worker", "workers", "pool", "shuffle", "similar")
         return {name: getattr(self, name) for name in names}
 
     def __iter__(self) -> Iterator[Encoded]:
@@ -173,16 +180,29 @@ class ZooLoader(Generic[Encoded]):
         The loader itself stays where it is: for whoever reads ahead.
         """
         epoch, first = self.position.epoch, self.position.batch
-        waiting: list[Sample] = []
-        number = first
-        for sample in self._epoch(epoch, first * self.batch_size):
-            waiting.append(sample)
-            if len(waiting) == self.batch_size:
-                number += 1
-                yield self._batch(epoch, number, waiting)
-                waiting = []
-        if waiting:
-            yield self._batch(epoch, number + 1, waiting)
+        number = first - first % self.similar
+        window: list[Sample] = []
+        for sample in self._epoch(epoch, number * self.batch_size):
+            window.append(sample)
+            if len(window) == self.similar * self.batch_size:
+                yield from self._window(epoch, number, first, window)
+                number += self.similar
+                window = []
+        yield from self._window(epoch, number, first, window)
+
+    def _window(
+        self, epoch: int, number: int, first: int, window: list[Sample]
+    ) -> Iterator[tuple[Position, Encoded]]:
+        """The batches `number`, `number` + 1, ... of an epoch, from batch `first` on."""
+        starts = np.arange(0, len(window), self.batch_size)
+        if self.similar > 1:
+            window = sorted(window, key=lambda sample: count_tokens(sample.architecture))
+            if self.shuffle:
+                np.random.default_rng([self.seed, epoch, self.worker, number]).shuffle(starts)
+        for place, start in enumerate(starts.tolist()):
+            if number + place >= first:
+                samples = window[start : start + self.batch_size]
+                yield self._batch(epoch, number + place + 1, samples)
 
     def _batch(self, epoch: int, number: int, samples: list[Sample]) -> tuple[Position, Encoded]:
         rng = np.random.default_rng([self.seed, epoch, self.worker, number])

@@ -129,7 +129,7 @@ class EncoderLayer(nn.Module):
         self.heads, self.dropout = settings.heads, settings.dropout
         self.norm, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width)
-        self.bias = nn.Sequential(nn.Linear(EDGES, 16), nn.GELU(), nn.Linear(16, settings.heads))
+        self.bias = nn.Linear(2 * EDGES, settings.heads)
         self.message = nn.Linear(width, width)
         self.out = nn.Linear(2 * width, width)
         self.mlp = nn.Sequential(
@@ -141,12 +141,13 @@ class EncoderLayer(nn.Module):
         self.drop = nn.Dropout(settings.dropout)
 
     def forward(self, hidden: Tensor, edges: Tensor, padding: Tensor) -> Tensor:
-        """One layer: hidden [batch, tokens, width], edges [batch, tokens, tokens, 4]."""
+        """One layer: hidden [batch, tokens, width], edges and sizes [batch, 8, tokens, tokens]."""
         batch, tokens, width = hidden.shape
         normed = self.norm(hidden)
         shape = (batch, tokens, 3, self.heads, width // self.heads)
         query, key, value = self.qkv(normed).view(shape).permute(2, 0, 3, 1, 4)
-        bias = self.bias(edges).permute(0, 3, 1, 2)
+        bias = self.bias.weight @ edges.flatten(2) + self.bias.bias[:, None]
+        bias = bias.view(batch, self.heads, tokens, tokens)
         bias = bias.masked_fill(padding[:, None, None, :], -1e4)
         attended = functional.scaled_dot_product_attention(
             query, key, value, attn_mask=bias, dropout_p=self.dropout if self.training else 0.0
@@ -154,7 +155,8 @@ class EncoderLayer(nn.Module):
         attended = attended.transpose(1, 2).reshape(batch, tokens, width)
         # A quarter of the messages goes along each kind of edge.
         messages = self.message(normed).view(batch, tokens, EDGES, width // EDGES)
-        along = torch.einsum("bije,bjew->biew", edges, messages).reshape(batch, tokens, width)
+        along = edges[:, :EDGES] @ messages.transpose(1, 2)
+        along = along.transpose(1, 2).reshape(batch, tokens, width)
         along = _signed_log(along)
         hidden = hidden + self.drop(self.out(torch.cat([attended, along], dim=-1)))
         return hidden + self.drop(self.mlp(self.norm_mlp(hidden)))
@@ -181,7 +183,8 @@ class WeightEncoder(nn.Module):
         """Hidden states [batch, tokens, width] and which tokens are padding [batch, tokens]."""
         padding = parameters.kind == PADDING
         wiring = _signed_log(virtual_weights(parameters))
-        edges = torch.cat([wiring.transpose(2, 3), wiring.permute(0, 3, 1, 2)], dim=-1)
+        edges = torch.cat([wiring.permute(0, 2, 1, 3), wiring.permute(0, 2, 3, 1)], dim=1)
+        edges = torch.cat([edges, edges.abs()], dim=1)
         hidden = self._embed(parameters, wiring)
         for layer in self.layers:
             hidden = layer(hidden, edges, padding)
