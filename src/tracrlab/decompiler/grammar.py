@@ -160,7 +160,7 @@ class Grammar:
             raise TracrLabError(f"no program of at most {max_ops} ops can be made of these ops.")
 
     @classmethod
-    def of_preset(cls, name: str, max_ops: int) -> Grammar:
+    def of_preset(cls, name: str, max_ops: int, *, spelled: str = "numbers") -> Grammar:
         """The ops that a preset of the sampler draws from (`tracrlab.rasp.presets`)."""
         chosen = preset(name)
         kinds = {kind for kind, weight in chosen.kinds if weight}
@@ -177,7 +177,7 @@ class Grammar:
             for token, parts in enumerate(OP_PARTS)
             if parts and parts[0] in kinds and parts[1] in functions[parts[0]]
         ]
-        return cls(max_ops, ops=ops)
+        return cls(max_ops, ops=ops, spelled=spelled)
 
     def start(self, rows: int) -> GrammarState:
         """The state before the first op (after the start symbol) of `rows` programs."""
