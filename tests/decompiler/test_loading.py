@@ -11,6 +11,7 @@ from tracrlab.decompiler.loading import Choice, ZooLoader
 from tracrlab.decompiler.parameter_tokens import count_tokens, decode_tokens, encode_tokens
 from tracrlab.decompiler.program_encoding import lines_text, unpad_programs
 from tracrlab.decompiler.weight_blocks import decode_blocks
+from tracrlab.rasp.values import parse_literal
 from tracrlab.zoo.reading import read_rows
 from tracrlab.zoo.schema import open_parquet
 from tracrlab.zoo.writing import row_writer
@@ -48,6 +49,10 @@ def test_samples_are_the_rows(small_zoo, rows):
             assert sample.tokens.tolist() == row["tokens"]
             assert sample.architecture == row.architecture
             assert np.array_equal(sample.weights, row["weights"])
+            assert (sample.output_values is None) == (row["output_encoding"] == "numerical")
+            if sample.output_values is not None:
+                wanted = [float(parse_literal(text)) for text in row["output_values"]]
+                assert sample.output_values.tolist() == wanted
 
 
 @pytest.mark.parametrize("pool", [1, 2, 10])

@@ -1,3 +1,4 @@
+from dataclasses import fields
 from functools import cache
 
 import numpy as np
@@ -6,6 +7,7 @@ import torch
 
 from tests.decompiler.models import SETTINGS, compiled, dense, flat, table
 from tracrlab import TracrLabError
+from tracrlab.compiler import compile_table
 from tracrlab.decompiler.decoding import beam_search
 from tracrlab.decompiler.grammar import Grammar
 from tracrlab.decompiler.line_model import (
@@ -26,7 +28,12 @@ from tracrlab.decompiler.model import (
     program_loss,
     virtual_weights,
 )
-from tracrlab.decompiler.parameter_tokens import ParameterTokens, encode_tokens, pad_tokens
+from tracrlab.decompiler.parameter_tokens import (
+    ParameterTokens,
+    as_numbers,
+    encode_tokens,
+    pad_tokens,
+)
 from tracrlab.decompiler.program_encoding import (
     SLOT_VOCABULARIES,
     line_form,
@@ -35,6 +42,7 @@ from tracrlab.decompiler.program_encoding import (
 )
 from tracrlab.decompiler.virtual_weights import products
 from tracrlab.decompiler.weight_blocks import encode_blocks
+from tracrlab.rasp import Program, evaluate
 from tracrlab.rasp.tokens import PAD
 
 TINY = ModelSettings(64, 2, 2, 4, dropout=0.0)
@@ -50,7 +58,9 @@ def seeded():
 
 
 def tokens_of(model):
-    return encode_tokens(model.architecture, flat(model))
+    numerical = model.output_encoding == "numerical"
+    values = None if numerical else as_numbers(model.output_values)
+    return encode_tokens(model.architecture, flat(model), values)
 
 
 @cache
@@ -89,7 +99,7 @@ def test_the_order_of_units_does_not_matter():
     order = np.concatenate(
         [np.arange(anchors), anchors + np.random.default_rng(0).permutation(len(tokens) - anchors)]
     )
-    parts = (tokens.vectors, tokens.kind, tokens.half, tokens.head, tokens.index)
+    parts = [getattr(tokens, field.name) for field in fields(tokens)]
     shuffled = ParameterTokens(*(part[order] for part in parts))
     with torch.inference_mode():
         one, other = (
@@ -109,6 +119,23 @@ def test_a_rotated_model_reads_the_same():
         )
 
     torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)
+
+
+def test_values_of_outputs_are_read():
+    """Adding 1 or 2 at the end gives the same weights; the outputs' values tell them apart."""
+    one, other = (
+        compile_table(evaluate(Program.from_text(f"a = Map(x + {k}, tokens)"), SETTINGS.domain))
+        for k in (1, 2)
+    )
+    assert np.array_equal(flat(one), flat(other))
+    model = MetaModel(TINY).eval()
+    with torch.inference_mode():
+        logits = [
+            model(ParameterTensors.of(pad_tokens([tokens_of(each)])), programs(1))
+            for each in (one, other)
+        ]
+
+    assert not torch.allclose(*logits, atol=1e-3)
 
 
 def test_padding_does_not_matter():

@@ -1,3 +1,5 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from tracrlab.decompiler.parameter_tokens import (
     NEURON,
     OUTPUT,
     ParameterTokens,
+    as_numbers,
     count_tokens,
     decode_tokens,
     encode_tokens,
@@ -71,7 +74,7 @@ def test_parameter_tokens_are_lossless_in_any_order(model, random):
     tokens = encode_tokens(architecture, weights)
     order = list(range(len(tokens)))
     random.shuffle(order)
-    parts = (tokens.vectors, tokens.kind, tokens.half, tokens.head, tokens.index)
+    parts = [getattr(tokens, field.name) for field in fields(tokens)]
     shuffled = ParameterTokens(*(part[order] for part in parts))
 
     assert len(tokens) == count_tokens(architecture)
@@ -136,6 +139,17 @@ def test_tokens_by_hand():
     assert neuron[1].tolist() == matrices["layer_1/mlp/linear_2"][1].tolist()
     assert tokens.vectors[6, 0].tolist() == matrices["layer_0/attn/value"][:, 1].tolist()
     assert tokens.vectors[6, 1].tolist() == matrices["layer_0/attn/linear"][1].tolist()
+
+
+def test_values_by_hand():
+    """Which numbers symbols, positions and outputs stand for."""
+    architecture = Architecture(("a", 3, "compiler_bos"), 2, 1, 3, ())
+    values = as_numbers((False, 2.5, "b"))
+    tokens = encode_tokens(architecture, np.zeros(architecture.weight_count, np.float32), values)
+
+    nan = np.nan
+    np.testing.assert_array_equal(tokens.value, [nan, 3, nan, nan, 0, 1, 0, 2.5, nan])
+    assert np.isnan(encode_tokens(architecture, np.zeros(9, np.float32)).value[6:]).all()
 
 
 def test_padded_batches():

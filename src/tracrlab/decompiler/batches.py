@@ -83,7 +83,7 @@ def token_batches(
     def encode(samples: list[Sample], rng: np.random.Generator) -> TokenBatch:
         weights = _weights(samples, augmentation, rng)
         many = [
-            encode_tokens(sample.architecture, flat)
+            encode_tokens(sample.architecture, flat, sample.output_values)
             for sample, flat in zip(samples, weights, strict=True)
         ]
         return TokenBatch(_ids(samples), pad_tokens(many), pad_programs(_programs(samples)))

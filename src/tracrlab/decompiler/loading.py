@@ -20,12 +20,12 @@ import numpy as np
 
 from tracrlab.compiler.architecture import Architecture, Layer
 from tracrlab.compiler.model import BOS
-from tracrlab.decompiler.parameter_tokens import count_tokens
+from tracrlab.decompiler.parameter_tokens import as_numbers, count_tokens
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.program import CATEGORICAL
-from tracrlab.rasp.values import Value
+from tracrlab.rasp.values import Value, parse_literal
 from tracrlab.zoo.manifest import load_manifest
-from tracrlab.zoo.reading import Column, read_columns
+from tracrlab.zoo.reading import Column, Ragged, read_columns
 
 Encoded = TypeVar("Encoded")
 
@@ -43,6 +43,8 @@ class Sample:
       tokens: token ids of the program, int16 [tokens].
       architecture: sizes of the model.
       weights: float32 [weights], in the documented order; not to be written to.
+      output_values: what each output direction stands for (see `parameter_tokens.as_numbers`);
+        None for a numerical output.
     """
 
     id: int
@@ -50,6 +52,7 @@ class Sample:
     tokens: np.ndarray
     architecture: Architecture
     weights: np.ndarray
+    output_values: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -248,8 +251,13 @@ class _Shard:
         self.columns, info = read_columns(path, (*_COLUMNS, "weights"))
         self.symbols = (*info.domain.vocab, BOS)
         self.max_seq_len, self.causal = info.max_seq_len, info.causal
-        categorical = self.columns["output_encoding"] == CATEGORICAL
-        self.output_size = np.where(categorical, self.columns["output_values"].lengths, 1)
+        self.categorical = self.columns["output_encoding"] == CATEGORICAL
+        texts = self.columns["output_values"]
+        self.output_size = np.where(self.categorical, texts.lengths, 1)
+        distinct = list(dict.fromkeys(texts.values))
+        number = dict(zip(distinct, as_numbers([*map(parse_literal, distinct)]), strict=True))
+        numbers = np.array([number[text] for text in texts.values], dtype=np.float32)
+        self.output_values = Ragged(numbers, texts.offsets)
         weights = self.columns["weights"]
         bad = np.flatnonzero(~np.isfinite(weights.values))
         if len(bad):
@@ -275,6 +283,7 @@ class _Shard:
             columns["tokens"][row],
             architecture,
             columns["weights"][row],
+            self.output_values[row] if self.categorical[row] else None,
         )
 
 

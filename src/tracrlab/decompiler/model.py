@@ -34,6 +34,8 @@ from tracrlab.rasp.tokens import PAD
 
 #: Channels of an edge: what i reads of j with its two vectors, and j of i with its two.
 EDGES = 4
+#: Values of symbols, positions and outputs that are told apart: so many half-integers from here on.
+LEAST_VALUE, VALUES = -32, 257
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,19 @@ class ParameterTensors(NamedTuple):
     half: Tensor
     head: Tensor
     index: Tensor
+    value: Tensor
 
     @classmethod
     def of(cls, tokens: ParameterTokens, device: torch.device | str = "cpu") -> ParameterTensors:
         """The tensors of a batch on a device."""
-        parts = (tokens.vectors, tokens.kind, tokens.half, tokens.head, tokens.index)
+        parts = (
+            tokens.vectors,
+            tokens.kind,
+            tokens.half,
+            tokens.head,
+            tokens.index,
+            tokens.value,
+        )
         return cls(*(torch.from_numpy(part).to(device) for part in parts))
 
 
@@ -174,6 +184,8 @@ class WeightEncoder(nn.Module):
         self.embed_head = nn.Embedding(settings.max_heads, width)
         # Which symbol, position or output; of other kinds the number means nothing.
         self.embed_index = nn.Embedding(settings.max_index + 1, width)
+        # The half-integers from -32 to 96, as far as constants have tokens of their own.
+        self.embed_value = nn.Embedding(VALUES + 1, width)
         numbers = 2 * settings.anchors + 3 + 2 * settings.raw_width
         self.numbers = nn.Sequential(nn.Linear(numbers, width), nn.GELU(), nn.Linear(width, width))
         self.layers = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
@@ -198,6 +210,9 @@ class WeightEncoder(nn.Module):
         index = torch.where(inner, settings.max_index, parameters.index)
         hidden = self.embed_kind(parameters.kind) + self.embed_half(half)
         hidden = hidden + self.embed_head(parameters.head) + self.embed_index(index)
+        known = ~parameters.value.isnan()
+        value = (2 * parameters.value.nan_to_num()).round().long() - 2 * LEAST_VALUE
+        hidden = hidden + self.embed_value(torch.where(known, value.clamp(0, VALUES - 1), VALUES))
         # Embeddings come first, in the order of their symbols and positions.
         embedded = (parameters.half == EMBEDDING) & (parameters.kind != PADDING)
         anchors = (wiring * embedded[:, None, None, :])[..., : settings.anchors]

@@ -23,6 +23,7 @@ import numpy as np
 
 from tracrlab.compiler.architecture import Architecture
 from tracrlab.errors import TracrLabError
+from tracrlab.rasp.values import Value, is_number
 
 KINDS = (
     "padding",
@@ -55,6 +56,9 @@ class ParameterTokens:
       head: number of the head in its layer, int64 [tokens]; 0 where there is none.
       index: number of the symbol, position, dimension in the head, neuron or output, int64
         [tokens]. It tells which token is which, and means something for the first two and the last.
+      value: the number that a symbol, a position or an output direction stands for, float32
+        [tokens]; NaN for strings, the BOS symbol, a numerical output, and all other kinds. Two
+        programs may have the same weights and differ in the values of their outputs alone.
     """
 
     vectors: np.ndarray
@@ -62,6 +66,7 @@ class ParameterTokens:
     half: np.ndarray
     head: np.ndarray
     index: np.ndarray
+    value: np.ndarray
 
     def __len__(self) -> int:
         return self.vectors.shape[0]
@@ -77,8 +82,22 @@ def count_tokens(architecture: Architecture) -> int:
     return embeddings + units + architecture.output_size
 
 
-def encode_tokens(architecture: Architecture, flat: np.ndarray) -> ParameterTokens:
-    """The tokens of a model, whose weights `flat` [weights] are in the documented order.
+def as_numbers(values: Sequence[Value]) -> np.ndarray:
+    """Values as float32, NaN where a value is no number."""
+    numbers = [value if is_number(value) else np.nan for value in values]
+    return np.array(numbers, dtype=np.float32)
+
+
+def encode_tokens(
+    architecture: Architecture, flat: np.ndarray, output_values: np.ndarray | None = None
+) -> ParameterTokens:
+    """The tokens of a model.
+
+    Args:
+      architecture: its sizes.
+      flat: its weights in the documented order, float32 [weights].
+      output_values: what each output direction stands for, from `as_numbers`; None where it is
+        not known, and for numerical outputs.
 
     Raises:
       TracrLabError: if a head has no key or no value dimension.
@@ -123,7 +142,15 @@ def encode_tokens(architecture: Architecture, flat: np.ndarray) -> ParameterToke
             space[:, 0] = weights[path + "linear_1"].T
             space[:, 1] = weights[path + "linear_2"]
     add(UNEMBED, OUTPUT, 1, architecture.output_size)[:, 0] = weights["unembed"].T
-    return ParameterTokens(vectors, *meta)
+    value = np.full(count, np.nan, dtype=np.float32)
+    symbols = as_numbers(architecture.input_symbols)
+    value[: len(symbols)] = symbols
+    value[len(symbols) + 1 : len(symbols) + 1 + architecture.max_seq_len] = np.arange(
+        architecture.max_seq_len
+    )
+    if output_values is not None:
+        value[count - architecture.output_size :] = output_values
+    return ParameterTokens(vectors, *meta, value)
 
 
 def decode_tokens(tokens: ParameterTokens) -> dict[str, np.ndarray]:
@@ -162,6 +189,7 @@ def pad_tokens(many: Sequence[ParameterTokens], multiple: int = 8) -> ParameterT
     width = _rounded(max(tokens.vectors.shape[2] for tokens in many), multiple)
     vectors = np.zeros((len(many), length, 2, width), dtype=np.float32)
     meta = np.zeros((4, len(many), length), dtype=np.int64)
+    value = np.full((len(many), length), np.nan, dtype=np.float32)
     for row, tokens in enumerate(many):
         count = len(tokens)
         vectors[row, :count, :, : tokens.vectors.shape[2]] = tokens.vectors
@@ -169,7 +197,8 @@ def pad_tokens(many: Sequence[ParameterTokens], multiple: int = 8) -> ParameterT
         meta[1, row, :count] = tokens.half
         meta[2, row, :count] = tokens.head
         meta[3, row, :count] = tokens.index
-    return ParameterTokens(vectors, *meta)
+        value[row, :count] = tokens.value
+    return ParameterTokens(vectors, *meta, value)
 
 
 def _rounded(size: int, multiple: int) -> int:

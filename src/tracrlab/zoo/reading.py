@@ -120,7 +120,7 @@ def _batch_rows(batch: pa.RecordBatch, info: FileInfo) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Ragged:
-    """A column of lists of numbers.
+    """A column of lists.
 
     Attributes:
       values: all lists, one after the other.
@@ -150,7 +150,7 @@ def read_columns(path: str | Path, names: Sequence[str]) -> tuple[dict[str, Colu
 
     Args:
       path: the shard.
-      names: the columns; of a list of strings only the lengths are read.
+      names: the columns.
 
     Returns:
       the columns by name, and the description of the file.
@@ -171,6 +171,4 @@ def _as_arrays(column: pa.ChunkedArray) -> Column:
     if not pa.types.is_list(array.type):
         return array.to_numpy(zero_copy_only=False)
     offsets = array.offsets.to_numpy().astype(np.int64)
-    if pa.types.is_string(array.type.value_type):
-        return Ragged(np.empty(0, dtype=object), offsets)
-    return Ragged(array.values.to_numpy(), offsets)
+    return Ragged(array.values.to_numpy(zero_copy_only=False), offsets)
