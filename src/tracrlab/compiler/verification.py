@@ -135,8 +135,25 @@ def model_inputs(
 
 def _compare(model: CompiledModel, table: TruthTable, rows: np.ndarray) -> tuple[np.ndarray, float]:
     """Which positions are wrong [inputs, positions], and the largest error."""
+    logits = model.logits(*model_inputs(model, table.domain, rows))[:, 1:]
+    return compare_outputs(model, logits, table, rows)
+
+
+def compare_outputs(
+    model: CompiledModel, logits: np.ndarray, table: TruthTable, rows: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Compares what a model said with a program's outputs.
+
+    Args:
+      model: says how outputs are read.
+      logits: its unembedded outputs without BOS, float32 [rows, positions, output_size].
+      table: the program on every input of the domain; for a numerical model, of numbers only.
+      rows: numbers of the inputs.
+
+    Returns:
+      which positions are wrong, bool [rows, positions] (never at padding), and the largest error.
+    """
     domain, output = table.domain, table.output
-    logits = model.logits(*model_inputs(model, domain, rows))[:, 1:]
     expected, mask = output.codes[rows], domain.mask[rows]
     if model.output_encoding == CATEGORICAL:
         column_of = {value: column for column, value in enumerate(model.output_values)}

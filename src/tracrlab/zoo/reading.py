@@ -116,3 +116,59 @@ def _batch_rows(batch: pa.RecordBatch, info: FileInfo) -> Iterator[Row]:
     values = weights.values.to_numpy()
     for row, start, end in zip(rows, offsets[:-1], offsets[1:], strict=True):
         yield Row(row | {"weights": values[start:end]}, info)
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """A column of lists.
+
+    Attributes:
+      values: all lists, one after the other.
+      offsets: where each begins, and where the last ends; int64 [rows + 1].
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Length of each list."""
+        return np.diff(self.offsets)
+
+
+Column = np.ndarray | Ragged
+
+
+def read_columns(path: str | Path, names: Sequence[str]) -> tuple[dict[str, Column], FileInfo]:
+    """Reads columns of a whole shard as arrays, for work on many rows at once.
+
+    Args:
+      path: the shard.
+      names: the columns.
+
+    Returns:
+      the columns by name, and the description of the file.
+
+    Raises:
+      TracrLabError: if the shard is missing, damaged or of another schema.
+    """
+    file, info = open_parquet(path, "zoo")
+    try:
+        table = file.read(columns=list(names))
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path, error) from None
+    return {name: _as_arrays(table.column(name)) for name in names}, info
+
+
+def _as_arrays(column: pa.ChunkedArray) -> Column:
+    array = column.combine_chunks()
+    if not pa.types.is_list(array.type):
+        return array.to_numpy(zero_copy_only=False)
+    offsets = array.offsets.to_numpy().astype(np.int64)
+    return Ragged(array.values.to_numpy(zero_copy_only=False), offsets)

@@ -1,0 +1,1 @@
+"""From weights back to programs: encodings, grammar, metrics, loading and checking."""

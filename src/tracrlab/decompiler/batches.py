@@ -1,0 +1,99 @@
+"""Samples as padded arrays: what a meta-model is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tracrlab.decompiler.augmentation import Augmentation, augment
+from tracrlab.decompiler.loading import Sample
+from tracrlab.decompiler.parameter_tokens import ParameterTokens, encode_tokens, pad_tokens
+from tracrlab.decompiler.program_encoding import line_form, pad_programs
+from tracrlab.decompiler.weight_blocks import WIDTH, encode_blocks
+
+
+@dataclass(frozen=True)
+class BlockBatch:
+    """The thesis's form.
+
+    Attributes:
+      ids: the samples', int64 [batch].
+      blocks: timesteps, float32 [batch, timesteps, WIDTH], zeros after the last.
+      mask: which timesteps are there, bool [batch, timesteps].
+      lines: int64 [batch, 15, 5], see `program_encoding.line_form`.
+    """
+
+    ids: np.ndarray
+    blocks: np.ndarray
+    mask: np.ndarray
+    lines: np.ndarray
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Our form.
+
+    Attributes:
+      ids: the samples', int64 [batch].
+      parameters: parameter tokens, a padded batch.
+      program: token ids with start and end, int64 [batch, length], padded.
+    """
+
+    ids: np.ndarray
+    parameters: ParameterTokens
+    program: np.ndarray
+
+
+def _weights(
+    samples: Sequence[Sample], augmentation: Augmentation | None, rng: np.random.Generator
+) -> list[np.ndarray]:
+    if augmentation is None:
+        return [sample.weights for sample in samples]
+    return [augment(sample.architecture, sample.weights, augmentation, rng) for sample in samples]
+
+
+def block_batches(
+    augmentation: Augmentation | None = None,
+) -> Callable[[list[Sample], np.random.Generator], BlockBatch]:
+    """What a `ZooLoader` encodes with for the thesis's meta-model."""
+
+    def encode(samples: list[Sample], rng: np.random.Generator) -> BlockBatch:
+        weights = _weights(samples, augmentation, rng)
+        many = [
+            encode_blocks(sample.architecture, flat)
+            for sample, flat in zip(samples, weights, strict=True)
+        ]
+        blocks = np.zeros((len(many), max(map(len, many)), WIDTH), dtype=np.float32)
+        mask = np.zeros(blocks.shape[:2], dtype=bool)
+        for row, steps in enumerate(many):
+            blocks[row, : len(steps)] = steps
+            mask[row, : len(steps)] = True
+        return BlockBatch(_ids(samples), blocks, mask, line_form(_programs(samples)))
+
+    return encode
+
+
+def token_batches(
+    augmentation: Augmentation | None = None,
+) -> Callable[[list[Sample], np.random.Generator], TokenBatch]:
+    """What a `ZooLoader` encodes with for our meta-model."""
+
+    def encode(samples: list[Sample], rng: np.random.Generator) -> TokenBatch:
+        weights = _weights(samples, augmentation, rng)
+        many = [
+            encode_tokens(sample.architecture, flat, sample.output_values)
+            for sample, flat in zip(samples, weights, strict=True)
+        ]
+        return TokenBatch(_ids(samples), pad_tokens(many), pad_programs(_programs(samples)))
+
+    return encode
+
+
+def _ids(samples: Sequence[Sample]) -> np.ndarray:
+    return np.array([sample.id for sample in samples], dtype=np.int64)
+
+
+def _programs(samples: Sequence[Sample]) -> list[np.ndarray]:
+    return [sample.tokens for sample in samples]

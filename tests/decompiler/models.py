@@ -1,0 +1,37 @@
+"""Models and rows that the tests of the decompiler share."""
+
+from functools import cache
+
+import numpy as np
+
+from tracrlab.compiler import compile_table
+from tracrlab.rasp.sampler import SamplerSettings, sample
+from tracrlab.students.folding import fold
+
+SETTINGS = SamplerSettings((0, 1, 2), 4, min_ops=3, max_ops=8)
+
+
+@cache
+def table(index):
+    """The truth table of a sampled program."""
+    return sample(SETTINGS, 7, index).table
+
+
+@cache
+def compiled(index):
+    """The compiled model of a sampled program."""
+    return compile_table(table(index))
+
+
+@cache
+def dense(index):
+    """The same with its residual stream in a random rotated basis."""
+    model = compiled(index)
+    size = model.architecture.d_model
+    matrix = np.random.default_rng(index).standard_normal((size, size))
+    rotation = np.linalg.qr(matrix)[0].astype(np.float32)
+    return fold(model, rotation)
+
+
+def flat(model):
+    return model.architecture.flatten(model.weights)

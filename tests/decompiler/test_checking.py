@@ -1,0 +1,126 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.decompiler.models import SETTINGS, compiled, dense, table
+from tracrlab import TracrLabError
+from tracrlab.compiler import compile_table
+from tracrlab.decompiler.checking import (
+    NONE,
+    PLAUSIBLE,
+    PLAUSIBLE_FROM,
+    VERIFIED,
+    Candidate,
+    Checker,
+)
+from tracrlab.decompiler.metrics import equivalent
+from tracrlab.rasp import Domain, Program, evaluate
+
+
+def of(text, vocab=(0, 1, 2), max_seq_len=4):
+    return compile_table(evaluate(Program.from_text(text), Domain(vocab, max_seq_len)))
+
+
+IS_TWO = "a = Map(x == 2, tokens)"
+
+
+@pytest.mark.parametrize("model", [compiled, dense])
+@pytest.mark.parametrize("index", range(12))
+def test_the_program_itself_is_verified(model, index):
+    check = Checker(replace(model(index), program=None)).check(table(index).program)
+
+    assert check.verdict == VERIFIED
+    assert check.agreement == 1
+    assert check.inputs == len(SETTINGS.domain.codes)
+
+
+@pytest.mark.parametrize("index", range(8))
+def test_verified_is_equivalent(index):
+    """Other programs are verified exactly if their outputs are the true program's."""
+    checker = Checker(compiled(index))
+    for other in range(8):
+        program = table(other).program
+        verdict = checker.check(program).verdict
+        assert (verdict == VERIFIED) == equivalent(program, table(index).program, SETTINGS.domain)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        (IS_TWO, VERIFIED),
+        ("a = Map(x >= 2, tokens)", VERIFIED),
+        ("a = Map(x == 2, tokens) : numerical", VERIFIED),  # the same values, another encoding
+        ("a = Map(x == 1, tokens)", NONE),
+        ("a = Map(1 / x, tokens)", NONE),
+    ],
+)
+def test_verdicts(text, verdict):
+    check = Checker(of(IS_TWO)).check(Program.from_text(text))
+
+    assert check.verdict == verdict
+    assert bool(check.reason) == ("/" in text)
+
+
+NEARLY = """
+t = Map(x == 2, tokens)
+i = Map(x < 3, indices)
+a = SequenceMap(x and y, t, i)
+"""
+
+
+def test_nearly_right_is_plausible():
+    """All words of up to 4 of 3 symbols have 426 positions, 27 of them a fourth one with a 2."""
+    check = Checker(of(IS_TWO)).check(Program.from_text(NEARLY))
+
+    assert check.agreement == pytest.approx(1 - 27 / 426)
+    assert check.verdict == PLAUSIBLE
+
+
+def test_a_constant_answer_is_not_plausible():
+    """A model that is False nearly everywhere: agreeing there is no merit."""
+    model = of("t = Map(x == 9, tokens)", tuple(range(20)), 2)
+    checker = Checker(model)
+    check = checker.check(Program.from_text("t = Map(x == 8, tokens)"))
+
+    assert checker.constant == pytest.approx(0.95)
+    assert check.agreement == pytest.approx(0.9)
+    assert check.agreement >= PLAUSIBLE_FROM
+    assert check.verdict == NONE
+
+
+def test_a_number_cannot_be_a_word():
+    text = "s = Select(tokens, tokens, True)\nn = SelectorWidth(s) : numerical"
+    checker = Checker(of(text, ("a", "b")))
+
+    assert checker.check(Program.from_text(text)).verdict == VERIFIED
+    check = checker.check(Program.from_text("a = Map(x, tokens)"))
+    assert (check.verdict, check.reason[:26]) == (NONE, "its output is not a number")
+
+
+def test_weights_that_are_wrong_are_noticed():
+    model = compiled(0)
+    weights = model.weights | {"unembed": -model.weights["unembed"]}
+
+    assert Checker(replace(model, weights=weights)).check(table(0).program).verdict == NONE
+
+
+def test_weights_that_overflow_are_one_sentence():
+    model = compiled(0)
+    weights = {name: matrix * np.float32(1e30) for name, matrix in model.weights.items()}
+    with pytest.raises(TracrLabError, match="outputs are not finite"):
+        Checker(replace(model, weights=weights))
+
+
+def test_the_best_candidate():
+    checker = Checker(of(IS_TWO))
+    texts = ["a = Map(x == 1, tokens)", "a = Map(x > 1, tokens)", IS_TWO]
+    candidates = [Candidate(Program.from_text(text), -k) for k, text in enumerate(texts)]
+    nearly = Program.from_text(NEARLY)
+
+    first = checker.best(candidates)
+    assert (first.candidate, first.tried) == (candidates[1], 2)
+    assert checker.best(candidates[:1]).check.verdict == NONE
+    plausible = checker.best([candidates[0], Candidate(nearly, -9.0), candidates[0]])
+    assert (plausible.candidate.program, plausible.tried) == (nearly, 3)
+    assert checker.best([]) is None
