@@ -85,11 +85,13 @@ def test_without_shuffling_rows_come_in_order(small_zoo, rows):
 @pytest.mark.parametrize("workers", [2, 3, 7])
 def test_workers_share_an_epoch_without_overlap(small_zoo, rows, workers):
     parts = [loader(small_zoo, worker=k, workers=workers) for k in range(workers)]
-    seen = Counter(id_ for part in parts for batch in part for id_ in batch)
+    epochs = [[id_ for batch in part for id_ in batch] for part in parts]
+    seen = Counter(id_ for epoch in epochs for id_ in epoch)
 
     assert set(seen) == train_ids(rows)
     assert set(seen.values()) == {1}
-    sizes = [part.samples for part in parts]
+    sizes = [len(epoch) for epoch in epochs]
+    assert sizes == [part.samples for part in parts]
     assert max(sizes) - min(sizes) <= 1
 
 

@@ -183,6 +183,30 @@ def test_virtual_weights_are_the_whole_function(index):
     np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
+def test_virtual_weights_by_hand():
+    """Units read what is written before them, and nothing of themselves or of what comes later."""
+    architecture, weights = small()
+    tokens = encode_tokens(architecture, weights)
+    matrices = architecture.unflatten(weights)
+    wiring = products(tokens)
+
+    def written(name, row):
+        return matrices[name][row]
+
+    query, key = (matrices[f"layer_0/attn/{name}"][:, 0] for name in ("query", "key"))
+    assert wiring[4, 0, 1] == query @ written("token_embed", 1)
+    assert wiring[4, 1, 2] == key @ written("pos_embed", 0)
+    assert wiring[8, 0, 6] == matrices["layer_1/mlp/linear_1"][:, 1] @ written(
+        "layer_0/attn/linear", 1
+    )
+    assert wiring[9, 0, 7] == matrices["unembed"][:, 0] @ written("layer_1/mlp/linear_2", 0)
+    later = tokens.half[:, None] <= tokens.half
+    assert not wiring.transpose(0, 2, 1)[later].any()
+    assert not wiring[:4].any()  # embeddings read nothing
+    assert not wiring[5:, 1].any()  # only query-key tokens read twice
+    assert np.count_nonzero(wiring) == 2 * 4 + 2 * 4 + 2 * 6 + 8
+
+
 @pytest.mark.parametrize("index", range(4))
 def test_virtual_weights_do_not_see_a_rotation(index):
     plain, rotated = (

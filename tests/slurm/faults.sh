@@ -12,7 +12,7 @@ if [ "$(wc -l < "attempts/$shard")" = 1 ]; then
         mixed-2) sleep 8; exit 1 ;;     # fails while the first is at work
         mixed-3) touch waiting; sleep 300 ;;  # is cancelled from outside
         mixed-4) sleep 300 ;;           # runs into its time limit
-        slow-*) touch "started.$task"; sleep 20 ;;
+        slow-*) touch "started.$task"; sleep 12 ;;
         uneven-*) sleep $((10 * (task - 1))) ;;
         broken-2) exit 1 ;;
         *) ;;

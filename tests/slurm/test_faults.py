@@ -82,7 +82,6 @@ def test_slow_failing_cancelled_and_late_tasks_and_gpu_rules(idle, tmp_path):
     assert [job["Partition"] for job in on_gpus] == ["a40", "a40"]
     assert len({job["ArrayJobId"] for job in on_gpus}) == 1
     for shard in range(2):
-        assert "SLURM_JOB_PARTITION=a40" in seen[f"compress_{shard:05d}"]
         assert any(word.startswith("CUDA_VISIBLE_D") for word in seen[f"compress_{shard:05d}"])
     assert not any(word.startswith("CUDA") for word in seen["pretrain_tiny"])
 

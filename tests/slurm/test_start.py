@@ -146,11 +146,11 @@ def test_a_work_folder_that_the_nodes_do_not_see(idle, tmp_path):
 def test_partitions_and_options_of_the_profile_reach_sbatch(idle, tmp_path):
     def change(values):
         values["default-resources"]["slurm_extra"] = "'--nice=7'"
-        values["set-resources"]["merge"] = {"mem_mb": 50, "slurm_partition": "a40"}
+        values["set-resources"]["build_shard"] = {"mem_mb": 50, "slurm_partition": "a40"}
 
     run = Submission(tmp_path / "run", FAULTS)
-    profile = changed_profile(tmp_path, change)
-    code, said = run.run("--config", "shards=1", profile=profile)
+    code, said = run.run("work/00000.txt", profile=changed_profile(tmp_path, change))
     assert code == 0, said
-    job = max(idle.jobs(), key=lambda job: int(job["JobId"]))
-    assert (job["Comment"], job["Partition"], job["Nice"]) == ("rule_merge", "a40", "7")
+    (job,) = idle.jobs()
+    assert job["Comment"] == "rule_build_shard_wildcards_00000"
+    assert (job["Partition"], job["Nice"], job["MinMemoryNode"]) == ("a40", "7", "50M")

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -88,6 +89,12 @@ def as_numbers(values: Sequence[Value]) -> np.ndarray:
     return np.array(numbers, dtype=np.float32)
 
 
+@lru_cache(maxsize=64)
+def _input_numbers(symbols: tuple[Value, ...], max_seq_len: int) -> np.ndarray:
+    """The numbers of symbols, then of positions; NaN for the position of BOS."""
+    return np.concatenate([as_numbers(symbols), [np.nan], np.arange(max_seq_len)])
+
+
 def encode_tokens(
     architecture: Architecture, flat: np.ndarray, output_values: np.ndarray | None = None
 ) -> ParameterTokens:
@@ -143,11 +150,8 @@ def encode_tokens(
             space[:, 1] = weights[path + "linear_2"]
     add(UNEMBED, OUTPUT, 1, architecture.output_size)[:, 0] = weights["unembed"].T
     value = np.full(count, np.nan, dtype=np.float32)
-    symbols = as_numbers(architecture.input_symbols)
-    value[: len(symbols)] = symbols
-    value[len(symbols) + 1 : len(symbols) + 1 + architecture.max_seq_len] = np.arange(
-        architecture.max_seq_len
-    )
+    known = _input_numbers(architecture.input_symbols, architecture.max_seq_len)
+    value[: len(known)] = known
     if output_values is not None:
         value[count - architecture.output_size :] = output_values
     return ParameterTokens(vectors, *meta, value)
