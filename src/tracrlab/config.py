@@ -168,6 +168,117 @@ class ZooConfig(Section):
         return math.ceil(self.programs / self.shard_size)
 
 
+class LossWeights(Section):
+    """Weights of the three losses of Tracr-injection, equation 1."""
+
+    answer: float = Field(1.0, ge=0, description="weight of the cross-entropy of answer tokens")
+    alignment: float = Field(
+        1.0, ge=0, description="weight of 1 - cos of mapped and compiled streams"
+    )
+    text: float = Field(
+        1.0, ge=0, description="weight of the divergence from the frozen original on plain text"
+    )
+
+
+class AlignmentConfig(Section):
+    """What of the compiled residual stream faces what of the language model's."""
+
+    pairing: Literal["same", "spread"] = Field(
+        "same",
+        description="`same`: compiled layer i faces layer i; `spread`: over the model's depth",
+    )
+    stages: Literal["layers", "half_layers"] = Field(
+        "layers", description="align after every layer, or also between attention and MLP"
+    )
+    positions: Literal["supervised", "all"] = Field(
+        "supervised", description="tokens whose streams are aligned"
+    )
+    directions: Literal["all", "carried", "varying"] = Field(
+        "carried",
+        description="basis directions that are aligned: all; those not always zero at supervised "
+        "positions; of these, those that differ between examples",
+    )
+    min_share: Share = Field(
+        0.0, description="leave out directions that are zero at all but this share of positions"
+    )
+    divisor: Literal["stages", "layers"] = Field(
+        "stages",
+        description="the sum over the aligned stages is divided by their number, or by that of "
+        "the compiled layers, as the paper prints it",
+    )
+    bias: bool = Field(False, description="give the linear map a bias")
+
+
+class InterchangeConfig(Section):
+    """Interchange interventions of the method `interchange`, as shares of a batch's examples."""
+
+    prompts: Share = Field(
+        0.5, description="share whose prompt has symbols exchanged, answered by the program"
+    )
+    variables: float = Field(
+        0.25,
+        ge=0,
+        le=0.5,
+        description="share in which a variable takes another example's value in the stream",
+    )
+
+
+class InjectionConfig(Section):
+    """How programs are distilled into a language model, and what is measured of it."""
+
+    methods: tuple[Literal["finetune_kl", "tracr_injection", "interchange"], ...] = Field(
+        ("finetune_kl", "tracr_injection", "interchange"),
+        min_length=1,
+        description="methods that are trained; the model as it was (`no_edit`) is always measured",
+        json_schema_extra=_takes(
+            'a list of some of "finetune_kl", "tracr_injection" and "interchange"'
+        ),
+    )
+    seeds: Count = Field(1, description="runs of each method, with seeds from `seed` on")
+    train_examples: Count = Field(20_000, description="training examples; none is repeated")
+    test_examples: Count = Field(500, description="held-out examples of the training range")
+    ood_examples: Count = Field(
+        300, description="examples of each out-of-distribution set, where it has as many"
+    )
+    steps: Count = Field(1_000, description="training steps")
+    batch: int = Field(16, ge=2, description="task examples a step")
+    learning_rate: float = Field(1e-3, gt=0, description="peak rate of the model's weights")
+    map_learning_rate: float = Field(3e-3, gt=0, description="peak rate of the linear map")
+    warm_up: Share = Field(0.05, description="share of the steps in which the rates rise")
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "cosine", description="what the rates do after the warm-up; both others end at zero"
+    )
+    clip: float = Field(1.0, ge=0, description="largest norm of a gradient; 0 clips none")
+    weights: LossWeights = Field(LossWeights(), description="weights of the losses")
+    alignment: AlignmentConfig = Field(AlignmentConfig(), description="what faces what")
+    swap: Literal["map", "answer", "none"] = Field(
+        "answer",
+        description="subspace that stays when the rest of the stream is swapped behind the last "
+        "aligned layer: that of the whole linear map (the paper's), or of the output's directions",
+    )
+    interchange: InterchangeConfig = Field(
+        InterchangeConfig(), description="interventions of the method `interchange`"
+    )
+    text_batch: int = Field(4, ge=0, description="windows of plain text a step")
+    text_length: int = Field(70, ge=2, description="tokens of a window")
+    text_places: Count = Field(
+        10, description="positions of each window at which logits are compared, drawn anew"
+    )
+    text_windows: Count = Field(2_000, description="most different windows of plain text")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="arithmetic; `auto` is bf16 on a GPU that has it, else fp32"
+    )
+    checkpoint_steps: Count = Field(500, description="steps between two checkpoints")
+    measure_steps: Count = Field(100, description="steps between two lines of the loss table")
+
+    @field_validator("methods")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("each method may stand there once")
+        return names
+
+
 class FiguresConfig(Section):
     """Which pictures are drawn, and in which formats."""
 
@@ -214,6 +325,9 @@ class Config(Section):
         0, ge=0, lt=2**63, description="root of every random number: same seed, same results"
     )
     zoo: ZooConfig = Field(ZooConfig(), description="the sampled and verified programs")
+    injection: InjectionConfig = Field(
+        InjectionConfig(), description="programs distilled into a language model"
+    )
     figures: FiguresConfig = Field(FiguresConfig(), description="the pictures")
 
 

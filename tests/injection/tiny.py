@@ -1,0 +1,60 @@
+"""A small task and small models, made without any file: what the tests of injection share."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from tracr.rasp import rasp
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+from tracrlab.compiler import compile as compile_program
+
+#: In the order in which the compiler keeps them.
+SYMBOLS = ("compute", "other", "x")
+COMPUTE, OTHER, X = range(3)
+
+
+def count_program(most: int = 6):
+    """Counts x up to the last prompt token, where it gives the number; elsewhere "end"."""
+    selected = rasp.Select(
+        rasp.Map(lambda t: t == "x", rasp.tokens).named("is_x"),
+        rasp.Map(lambda t: True, rasp.tokens),
+        rasp.Comparison.EQ,
+    )
+    count = rasp.SelectorWidth(selected).named("count")
+    return rasp.SequenceMap(
+        lambda n, t: str(min(n, most)) if t == "compute" else "end", count, rasp.tokens
+    ).named("answer")
+
+
+def compiled_count(length: int = 8):
+    return compile_program(count_program(), SYMBOLS, length, causal=True)
+
+
+def gpt2(layers: int = 3, width: int = 64, vocabulary: int = 60, seed: int = 0):
+    torch.manual_seed(seed)
+    config = GPT2Config(
+        n_layer=layers, n_embd=width, n_head=4, vocab_size=vocabulary, n_positions=64
+    )
+    return GPT2LMHeadModel(config).eval()
+
+
+def llama(layers: int = 3, width: int = 64, vocabulary: int = 60, seed: int = 0):
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        num_hidden_layers=layers,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=vocabulary,
+        max_position_embeddings=64,
+    )
+    return LlamaForCausalLM(config).eval()
+
+
+def padded(rows: list[list[int]], fill: int) -> np.ndarray:
+    result = np.full((len(rows), max(map(len, rows))), fill, dtype=np.int64)
+    for row, given in zip(result, rows, strict=True):
+        row[: len(given)] = given
+    return result
