@@ -256,6 +256,9 @@ class InjectionConfig(Section):
         description="subspace that stays when the rest of the stream is swapped behind the last "
         "aligned layer: that of the whole linear map (the paper's), or of the output's directions",
     )
+    swap_share: Share = Field(
+        0.5, description="share of a batch's examples that are swapped; the paper swaps all"
+    )
     interchange: InterchangeConfig = Field(
         InterchangeConfig(), description="interventions of the method `interchange`"
     )

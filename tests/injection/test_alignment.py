@@ -85,6 +85,9 @@ def test_the_swap_is_that_of_a_plain_loop():
             from_other = plain[other, min(position, int(lengths[other]) - 1)]
             expected = plain[row, position] @ projector + from_other @ (np.eye(6) - projector)
             assert swapped[row, position] == pytest.approx(expected, abs=1e-5)
+    part = swap_orthogonal(stream, basis_of_rows(rows), lengths, share=0.34).numpy()
+    assert (part[:1] == swapped[:1]).all()
+    assert (part[1:] == plain[1:]).all()
 
 
 def test_no_gradient_crosses_the_batch():

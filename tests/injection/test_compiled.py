@@ -49,7 +49,7 @@ def test_streams_of_numerical_variables_too():
     every = rasp.Map(lambda t: True, rasp.tokens)
     is_x = rasp.numerical(rasp.Map(lambda t: int(t == "x"), rasp.tokens))
     means = rasp.numerical(
-        rasp.Aggregate(rasp.Select(every, every, rasp.Comparison.EQ), is_x)
+        rasp.Aggregate(rasp.Select(every, every, rasp.Comparison.EQ), is_x, default=0)
     )
     model = compile_program(means, SYMBOLS, 5, causal=True)
     program = CompiledProgram(model)

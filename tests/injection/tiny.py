@@ -58,3 +58,51 @@ def padded(rows: list[list[int]], fill: int) -> np.ndarray:
     for row, given in zip(result, rows, strict=True):
         row[: len(given)] = given
     return result
+
+
+#: Tokens of the small task: wording, symbols, the last prompt token, digits and the end.
+WORDS, TOKEN_X, TOKEN_Y, ASK, DIGIT, END = (10, 11), 1, 2, 12, 20, 30
+
+
+def counting_examples(sequences: list[list[int]]):
+    """Prompts ``10 11 <x and y> 12`` with the number of x and the end, for token sequences."""
+    from tracrlab.injection.prompts import Examples
+
+    tokens, symbols, targets, supervised = [], [], [], []
+    for sequence in sequences:
+        answer = DIGIT + min(6, sequence.count(TOKEN_X))
+        tokens.append([*WORDS, *sequence, ASK, answer])
+        symbols.append(
+            [OTHER, OTHER, *(X if t == TOKEN_X else OTHER for t in sequence), COMPUTE, OTHER]
+        )
+        blank = [0] * (len(WORDS) + len(sequence))
+        targets.append([*blank, answer, END])
+        supervised.append([*blank, 1, 1])
+    lengths = np.array([len(row) for row in tokens])
+    return Examples(
+        padded(tokens, 0),
+        lengths,
+        padded(symbols, -1),
+        padded(supervised, 0).astype(bool),
+        padded(targets, 0),
+    )
+
+
+def counting_sequences(most: int = 6, symbols=(TOKEN_X, TOKEN_Y)) -> list[list[int]]:
+    """Every sequence of 1 to `most` symbols."""
+    from itertools import product
+
+    return [list(row) for n in range(1, most + 1) for row in product(symbols, repeat=n)]
+
+
+def counting_task(seed: int = 0):
+    """The small task: its program, and training and held-out examples without overlap."""
+    from tracrlab.injection.compiled import CompiledProgram
+
+    sequences = counting_sequences()
+    order = np.random.default_rng(seed).permutation(len(sequences))
+    cut = len(sequences) * 3 // 4
+    train, held_out = (
+        counting_examples([sequences[i] for i in part]) for part in (order[:cut], order[cut:])
+    )
+    return CompiledProgram(compiled_count(length=10)), train, held_out

@@ -178,13 +178,14 @@ def partners(lengths: Tensor, positions: int) -> tuple[Tensor, Tensor]:
     )
 
 
-def swap_orthogonal(stream: Tensor, basis: Tensor, lengths: Tensor) -> Tensor:
+def swap_orthogonal(stream: Tensor, basis: Tensor, lengths: Tensor, share: float = 1.0) -> Tensor:
     """``h' = roll(h - h_proj) + h_proj`` (Tracr-injection, equation 2).
 
     Args:
       stream: [rows, positions, width].
       basis: an orthonormal basis of the subspace that stays, float32 [width, n].
       lengths: real positions of each row [rows].
+      share: share of the rows that are swapped, the first ones; the paper swaps all.
 
     Returns:
       the stream with the part orthogonal to the subspace taken from another row, where no gradient
@@ -193,7 +194,9 @@ def swap_orthogonal(stream: Tensor, basis: Tensor, lengths: Tensor) -> Tensor:
     inside = project(stream, basis)
     outside = (stream.float() - inside).detach()
     rows, places = partners(lengths, stream.shape[1])
-    return (outside[rows, places] + inside).to(stream.dtype)
+    swapped = (outside[rows, places] + inside).to(stream.dtype)
+    count = round(share * len(stream))
+    return swapped if count == len(stream) else torch.cat([swapped[:count], stream[count:]])
 
 
 def rows_of(alignment: Alignment, directions: Sequence[int]) -> list[int]:

@@ -136,7 +136,10 @@ class Batches:
         settings = self.settings
         generator = np.random.default_rng([settings.seed, _INTERCHANGE, number])
         order = np.concatenate(
-            [_drawn(settings.seed, _ORDER, step, settings.rows, len(self.examples)) for step in steps]
+            [
+                _drawn(settings.seed, _ORDER, step, settings.rows, len(self.examples))
+                for step in steps
+            ]
         )
         examples, codes = self.examples.take(order), None
         if self.interchange is not None and settings.prompts > 0:

@@ -24,6 +24,9 @@ from tracrlab.rasp.values import Value, is_number
 #: Inputs that are evaluated at once.
 BLOCK = 512
 
+#: In place of a value's number: the variable is None, or has no direction for its value.
+NONE, UNKNOWN = -1, -2
+
 
 @dataclass(frozen=True)
 class Variable:
@@ -76,49 +79,57 @@ class CompiledProgram:
         self.variables = find_variables(model, self.written)
         self.output = self.variables[-1]
 
-    def codes(self, symbols: np.ndarray) -> np.ndarray:
+    def codes(self, symbols: np.ndarray, *, strict: bool = True) -> np.ndarray:
         """Values of every variable on a batch of inputs, as numbers.
 
         Args:
           symbols: numbers into `symbols`, int [inputs, positions]; -1 is padding on the right.
+          strict: whether a value for which the compiled model has no direction is an error.
 
         Returns:
-          float32 [inputs, positions, variables]: the number of the value's direction, -1 where the
-          variable is None (or padding); the number itself for a numerical variable.
+          float32 [inputs, positions, variables]: the number of the value's direction, `NONE` where
+          the variable is None (or padding), `UNKNOWN` where it has no direction; the number itself
+          for a numerical variable.
+
+        Raises:
+          TracrLabError: if `strict` and the compiled model is not made for these inputs.
         """
         blocks = [
-            self._codes(symbols[start : start + BLOCK]) for start in range(0, len(symbols), BLOCK)
+            self._codes(symbols[start : start + BLOCK], strict=strict)
+            for start in range(0, len(symbols), BLOCK)
         ]
         return np.concatenate(blocks)
 
-    def _codes(self, symbols: np.ndarray, overrides: Overrides | None = None) -> np.ndarray:
+    def _codes(
+        self, symbols: np.ndarray, overrides: Overrides | None = None, *, strict: bool = False
+    ) -> np.ndarray:
         domain = self._domain(symbols)
-        tables = evaluate_with(self.program, domain, overrides)
+        tables = evaluate_with(self.program, domain, overrides, tolerant=not strict)
         inputs, positions = symbols.shape
-        result = np.full((inputs, positions, len(self.variables)), -1, dtype=np.float32)
+        result = np.full((inputs, positions, len(self.variables)), NONE, dtype=np.float32)
         for number, variable in enumerate(self.variables):
             table = tables[variable.ref]
-            look_up = self._look_up(variable, table.values)
+            look_up = self._look_up(variable, table.values, strict=strict)
             result[:, :, number] = look_up[table.columns.T[:, :positions]]
         return result
 
-    def _look_up(self, variable: Variable, values: Sequence[Value]) -> np.ndarray:
+    def _look_up(self, variable: Variable, values: Sequence[Value], *, strict: bool) -> np.ndarray:
         if variable.numerical:
             return np.array([*values, 0], dtype=np.float32)
         code_of = {text: code for code, text in enumerate(variable.values)}
         found = []
         for value in values:
             code = next((code_of[text] for text in _spellings(value) if text in code_of), None)
-            if code is None:
+            if code is None and strict:
                 raise TracrLabError(
                     f"the variable {variable.name} takes the value {value!r}, for which the "
                     "compiled model has no direction; compile it for these inputs."
                 )
-            found.append(code)
-        return np.array([*found, -1], dtype=np.float32)
+            found.append(UNKNOWN if code is None else code)
+        return np.array([*found, NONE], dtype=np.float32)
 
     def counterfactual(self, symbols: np.ndarray, overrides: Overrides) -> np.ndarray:
-        """As `codes`, with values of some variables replaced while the program runs.
+        """As `codes` (not strict), with values of some variables replaced while the program runs.
 
         What is computed from a replaced value follows from it; everything before stays.
         """
@@ -216,18 +227,23 @@ class Overrides:
     source_position: np.ndarray
 
 
-def evaluate_with(program: Program, domain: Domain, overrides: Overrides | None) -> list:
+def evaluate_with(
+    program: Program, domain: Domain, overrides: Overrides | None = None, *, tolerant: bool = False
+) -> list:
     """Tables of every operand, as `tracrlab.rasp.evaluate`, with replaced values.
 
-    A function that fails on a combination of values that only a replacement brings about gives
-    None there, as the compiled weights do.
+    Args:
+      program: the program.
+      domain: the inputs.
+      overrides: values to replace, if any.
+      tolerant: whether a function that fails on a combination of values gives None there, as the
+        compiled weights do, and not an error.
     """
     tables: list = [
         _override(table, ref, overrides) for ref, table in enumerate(input_tables(domain))
     ]
     for number, (op, name) in enumerate(zip(program.ops, program.names, strict=True)):
-        safe = op if overrides is None else _tolerant(op)
-        table = evaluate_op(safe, tables, domain, name)
+        table = evaluate_op(_tolerant(op) if tolerant else op, tables, domain, name)
         tables.append(_override(table, number + FIRST_OP, overrides))
     return tables
 

@@ -13,10 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracrlab.errors import TracrLabError
-from tracrlab.injection.compiled import CompiledProgram
-
-#: The symbol of every token that is none of the task's.
-OTHER = "other"
+from tracrlab.injection.compiled import UNKNOWN, CompiledProgram
+from tracrlab.tasks.protocol import OTHER
 
 
 @dataclass(frozen=True)
@@ -104,8 +102,8 @@ class PromptInterchange:
         self.varying = _varying_tokens(examples.tokens, in_prompt, size)
         other = program.symbols.index(OTHER) if OTHER in program.symbols else -1
         self.varying_others = self.varying[self.prompt_symbol[self.varying] == other]
-        unknown = self.prompt_symbol[fillers] < 0
-        self.fillers = np.unique(fillers[unknown])
+        own = np.unique(np.concatenate([examples.tokens.ravel(), examples.targets.ravel()]))
+        self.fillers = np.setdiff1d(fillers, own)
         self.other = other
         self.target_of, self.ends = _answer_tokens(program, examples, codes)
         self.longest_answer = int(examples.supervised.sum(axis=1).max())
@@ -171,9 +169,10 @@ class PromptInterchange:
         for _ in range(self.longest_answer):
             at = lengths - 1
             values = np.full(len(rows), -1)
-            values[open_] = self.program.outputs(self.program.codes(symbols[open_]))[
-                np.arange(open_.sum()), at[open_]
-            ]
+            codes = self.program.codes(symbols[open_], strict=False)
+            outputs = self.program.outputs(codes)[np.arange(len(codes)), at[open_]]
+            # Where a variable takes a value for which there is no direction, nothing can be aligned.
+            values[open_] = np.where((codes == UNKNOWN).any(axis=(1, 2)), -1, outputs)
             answer = np.where(values >= 0, self.target_of[values], -1)
             open_ &= answer >= 0
             supervised[rows[open_], at[open_]] = True
