@@ -79,7 +79,7 @@ class PromptInterchange:
       program: the compiled program.
       examples: training examples to read everything off.
       codes: values of the program's variables on them (`CompiledProgram.codes`).
-      fillers: tokens that may stand where the program reads `other`, int64 [n]; those of plain text.
+      fillers: tokens that may stand where the program reads `other`, those of text; int64 [n].
       excluded: prompts that must not be made (`Examples.prompt_keys`): those of every test set.
     """
 
@@ -105,7 +105,7 @@ class PromptInterchange:
         own = np.unique(np.concatenate([examples.tokens.ravel(), examples.targets.ravel()]))
         self.fillers = np.setdiff1d(fillers, own)
         self.other = other
-        self.target_of, self.ends = _answer_tokens(program, examples, codes)
+        self.target_of, self.ends = answer_tokens(program, examples, codes)
         self.longest_answer = int(examples.supervised.sum(axis=1).max())
 
     def make(self, bases: Examples, generator: np.random.Generator) -> tuple[Examples, np.ndarray]:
@@ -171,7 +171,7 @@ class PromptInterchange:
             values = np.full(len(rows), -1)
             codes = self.program.codes(symbols[open_], strict=False)
             outputs = self.program.outputs(codes)[np.arange(len(codes)), at[open_]]
-            # Where a variable takes a value for which there is no direction, nothing can be aligned.
+            # A value for which there is no direction cannot be aligned.
             values[open_] = np.where((codes == UNKNOWN).any(axis=(1, 2)), -1, outputs)
             answer = np.where(values >= 0, self.target_of[values], -1)
             open_ &= answer >= 0
@@ -211,10 +211,10 @@ def _varying_tokens(tokens: np.ndarray, where: np.ndarray, size: int) -> np.ndar
     return found[(counts != counts[:1]).any(axis=0)]
 
 
-def _answer_tokens(
+def answer_tokens(
     program: CompiledProgram, examples: Examples, codes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The token of each output value (-1 of those never seen), and the tokens that end an answer."""
+    """The token of each output value (-1 of one never seen), and the tokens that end answers."""
     target_of = np.full(len(program.output.values), -1, dtype=np.int64)
     outputs = program.outputs(codes)[examples.supervised]
     targets = examples.targets[examples.supervised]

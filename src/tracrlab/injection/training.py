@@ -301,8 +301,8 @@ def _batches(
 ) -> Batches:
     if config.batch % accelerator.num_processes:
         raise TracrLabError(
-            f"injection.batch is {config.batch}, which {accelerator.num_processes} processes cannot "
-            "share; make it a multiple."
+            f"injection.batch is {config.batch}, which {accelerator.num_processes} processes "
+            "cannot share; make it a multiple."
         )
     interchange = None
     if method == INTERCHANGE:
