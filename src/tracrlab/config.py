@@ -223,9 +223,64 @@ class InterchangeConfig(Section):
     )
 
 
+class TinyConfig(Section):
+    """The small GPT-2 that the workflow pretrains itself."""
+
+    text: tuple[str, ...] = Field(
+        ("docstrings", "shakespeare"),
+        min_length=1,
+        description="texts: `docstrings`, `shakespeare`, `newsgroups`, `hub:NAME`, or paths",
+        json_schema_extra=_takes("a list of names of texts, or of paths"),
+    )
+    layers: Count = Field(8, description="blocks; at least as many as the tasks' programs need")
+    width: Count = Field(128, description="width of the residual stream")
+    heads: Count = Field(4, description="attention heads of a block; they divide the width")
+    context: int = Field(
+        256, ge=8, description="longest input, and the window that is trained on, in tokens"
+    )
+    steps: Count = Field(500, description="training steps")
+    batch: Count = Field(8, description="windows a step")
+    learning_rate: float = Field(3e-3, gt=0, description="peak rate")
+    negatives: Count = Field(
+        4_096, description="tokens drawn at each step to estimate the softmax over the vocabulary"
+    )
+    checkpoint_every: Count = Field(100, description="steps between two checkpoints")
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
+        return self
+
+
 class InjectionConfig(Section):
     """How programs are distilled into a language model, and what is measured of it."""
 
+    tasks: tuple[str, ...] = Field(
+        ("count", "addition", "shuffle_dyck"),
+        min_length=1,
+        description="tasks, each injected into a model of its own: `count`, `addition`, "
+        "`shuffle_dyck`, `reverse`, `most_frequent`, `parity`, or the path of a Python file",
+        json_schema_extra=_takes("a list of names of tasks, or of paths that end in .py"),
+    )
+    base: str = Field(
+        "tiny",
+        min_length=1,
+        description="the language model: `tiny`, `smollm2-135m`, a local folder, or a hub name",
+    )
+    tiny: TinyConfig = Field(TinyConfig(), description="the base model `tiny`")
+    text: tuple[str, ...] = Field(
+        ("docstrings", "shakespeare"),
+        min_length=1,
+        description="plain text on which the model stays close to the original; as `tiny.text`",
+        json_schema_extra=_takes("a list of names of texts, or of paths"),
+    )
+    data: str = Field(
+        "data",
+        min_length=1,
+        description="folder where local data sets may be (`sst2.jsonl`, `mrpc.csv`, "
+        "`lambada.parquet`, `tiny_shakespeare.txt`); those that are not there come from the hub",
+    )
     methods: tuple[Literal["finetune_kl", "tracr_injection", "interchange"], ...] = Field(
         ("finetune_kl", "tracr_injection", "interchange"),
         min_length=1,
@@ -273,6 +328,14 @@ class InjectionConfig(Section):
     )
     checkpoint_steps: Count = Field(500, description="steps between two checkpoints")
     measure_steps: Count = Field(100, description="steps between two lines of the loss table")
+
+    @field_validator("tasks")
+    @classmethod
+    def _known_tasks(cls, references: tuple[str, ...]) -> tuple[str, ...]:
+        from tracrlab.tasks.registry import task_names
+
+        task_names(references)
+        return references
 
     @field_validator("methods")
     @classmethod

@@ -147,9 +147,10 @@ def splits(task: Task, train: int, test: int, seed: int) -> tuple[list[Example],
     """Training and held-out examples of the training range; no prompt occurs twice.
 
     The held-out ones depend on the seed and `test` alone, so that they stay where training grows.
+    A range of fewer than `train` examples is trained on whole, but for the held-out ones.
 
     Raises:
-      TracrLabError: if the range has too few different examples.
+      TracrLabError: if the range has fewer than twice `test` different examples.
     """
     held_rng, train_rng = (np.random.default_rng([seed, part]) for part in range(2))
     held = distinct_examples(
@@ -157,7 +158,11 @@ def splits(task: Task, train: int, test: int, seed: int) -> tuple[list[Example],
     )
     taken = {example.prompt for example in held}
     trained = distinct_examples(
-        lambda: task.sample(train_rng), train, f"the training range of {task.name}", taken
+        lambda: task.sample(train_rng),
+        train,
+        f"the training range of {task.name}",
+        taken,
+        at_least=min(train, test),
     )
     return trained, held
 

@@ -23,8 +23,8 @@ class Parity:
       max_seq_len: the wording (16 tokens at most in all), the bits, and the answer.
     """
 
-    longest: int = 12
-    max_seq_len: int = 29
+    longest: int = 20
+    max_seq_len: int = 37
     name: str = "parity"
     description: str = "Whether the number of ones is even or odd"
     vocabulary: tuple[str, ...] = ("1", "even", "odd", OTHER, COMPUTE)
@@ -56,17 +56,17 @@ class Parity:
         return (
             TestSet(
                 "ones_only",
-                "1 to 12 ones and no zero",
+                "1 to 20 ones and no zero",
                 solved=True,
                 draw=lambda rng: self._example("1" * int(rng.integers(1, self.longest + 1))),
                 limit=self.longest,
             ),
             TestSet(
                 "length_3x",
-                "13 to 36 bits, more than the program takes",
+                "21 to 60 bits, more than the program takes",
                 solved=False,
                 draw=lambda rng: self._example(
-                    "".join(map(str, rng.integers(0, 2, size=int(rng.integers(13, 37)))))
+                    "".join(map(str, rng.integers(0, 2, size=int(rng.integers(21, 61)))))
                 ),
             ),
         )

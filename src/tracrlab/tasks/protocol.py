@@ -133,7 +133,11 @@ class TestSet:
 
 
 def distinct_examples(
-    draw: Callable[[], Example], count: int, where: str, taken: Iterable[str] = ()
+    draw: Callable[[], Example],
+    count: int,
+    where: str,
+    taken: Iterable[str] = (),
+    at_least: int | None = None,
 ) -> list[Example]:
     """Draws until there are `count` examples with different prompts, none of them in `taken`.
 
@@ -142,11 +146,13 @@ def distinct_examples(
       count: how many are wanted.
       where: what is drawn from, for the error.
       taken: prompts that may not come.
+      at_least: how many will do where 1,000 draws in a row bring nothing new; `count` by default.
 
     Raises:
-      TracrLabError: if 1,000 draws in a row bring nothing new.
+      TracrLabError: if there are fewer than `at_least`.
     """
     seen, found, idle = set(taken), [], 0
+    needed = count if at_least is None else at_least
     while len(found) < count:
         drawn = draw()
         if drawn.prompt not in seen:
@@ -155,9 +161,11 @@ def distinct_examples(
             idle = 0
             continue
         idle += 1
+        if idle == 1000 and len(found) >= needed:
+            break
         if idle == 1000:
             raise TracrLabError(
-                f"{where} gives only {len(found):,} different examples of the {count:,} asked for; "
+                f"{where} gives only {len(found):,} different examples of {needed:,} asked for; "
                 "ask for fewer, or widen it."
             )
     return found

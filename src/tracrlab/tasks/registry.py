@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import runpy
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -14,6 +16,23 @@ BUILT_IN = ("count", "addition", "shuffle_dyck", "reverse", "most_frequent", "pa
 
 _ATTRIBUTES = ("name", "description", "vocabulary", "answers", "max_seq_len", "test_sets")
 _METHODS = ("program", "sample", "inputs")
+
+
+def task_names(references: Sequence[str]) -> dict[str, str]:
+    """The reference of each task by its name; a file's task is called like the file.
+
+    Raises:
+      ValueError: if a reference is neither, or two have the same name.
+    """
+    names: dict[str, str] = {}
+    for reference in references:
+        path = Path(reference)
+        if reference not in BUILT_IN and path.suffix != ".py":
+            raise ValueError(f"{reference!r} is none of {', '.join(BUILT_IN)}, and no .py file")
+        if path.stem in names:
+            raise ValueError(f"two tasks are called {path.stem!r}")
+        names[path.stem] = reference
+    return names
 
 
 def load_task(reference: str) -> Task:
@@ -55,9 +74,10 @@ def _check(task: object, reference: str) -> None:
             f"the `task` of {reference} has no {missing[0]!r}; a task has {', '.join(_ATTRIBUTES)} "
             f"and the methods {', '.join(_METHODS)}."
         )
-    if not (task.name.isidentifier() and task.name.islower()):
+    if task.name != Path(reference).stem or not re.fullmatch(r"[a-z][a-z0-9_]*", task.name):
         raise TracrLabError(
-            f"the task of {reference} is named {task.name!r}; use small letters, digits and _."
+            f"the task of {reference} is named {task.name!r}; give the task and its file the same "
+            "name, of small letters, digits and _."
         )
     if task.name in BUILT_IN:
         raise TracrLabError(
