@@ -328,6 +328,12 @@ class InjectionConfig(Section):
     )
     checkpoint_steps: Count = Field(500, description="steps between two checkpoints")
     measure_steps: Count = Field(100, description="steps between two lines of the loss table")
+    noise_norms: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        (0.0, 0.25, 0.5, 1.0, 2.0, 4.0),
+        min_length=1,
+        description="norms of the noise that is added to the stream, in mean norms of the stream",
+        json_schema_extra=_takes("a list of numbers of at least 0"),
+    )
 
     @field_validator("tasks")
     @classmethod
