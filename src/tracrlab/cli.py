@@ -13,6 +13,7 @@ import typer
 
 from tracrlab.errors import TracrLabError
 from tracrlab.figures.command import app as figure_app
+from tracrlab.figures.injection_command import app as injection_figure_app
 from tracrlab.injection.command import app as injection_app
 from tracrlab.injection.command import decode, evaluate, inject
 from tracrlab.students.command import compress
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 zoo_app = typer.Typer(help="The steps that make a zoo; rules call them.", no_args_is_help=True)
 app.add_typer(zoo_app, name="zoo")
+figure_app.add_typer(injection_figure_app, name="injection")
 app.add_typer(figure_app, name="figure")
 app.add_typer(injection_app, name="injection")
 for command in (compress, inject, evaluate, decode):

@@ -51,7 +51,7 @@ def residuals(
     model, tokens = _model_and_input(program, vocab, length, inputs, causal)
     names = half_layer_names(model.architecture)
     figure = residual_stream_figure(model.residuals(tokens), model.labels, tokens, names)
-    _save(figure, out, config, dpi)
+    save_figure(figure, out, config, dpi)
 
 
 @app.command()
@@ -77,7 +77,7 @@ def blocks(
     count = len(model.architecture.layers)
     if not 1 <= layer <= count:
         raise TracrLabError(f"--layer is {layer}; the model has layers 1 to {count}.")
-    _save(blocks_figure(layer_panels(model, tokens, layer - 1)), out, config, dpi)
+    save_figure(blocks_figure(layer_panels(model, tokens, layer - 1)), out, config, dpi)
 
 
 @app.command("zoo-statistics")
@@ -92,7 +92,7 @@ def zoo_statistics(
     from tracrlab.zoo.statistics import load_rows
 
     rows, _, _ = load_rows(manifest)
-    _save(zoo_statistics_figure(rows), out, config, dpi)
+    save_figure(zoo_statistics_figure(rows), out, config, dpi)
 
 
 @app.command("zoo-rejections")
@@ -107,7 +107,7 @@ def zoo_rejections(
     from tracrlab.zoo.statistics import load_rows
 
     _, rejections, attempts = load_rows(manifest)
-    _save(zoo_rejections_figure(rejections, attempts), out, config, dpi)
+    save_figure(zoo_rejections_figure(rejections, attempts), out, config, dpi)
 
 
 def _model_and_input(
@@ -128,7 +128,8 @@ def _model_and_input(
     return model, tokens
 
 
-def _save(figure, out: list[Path], config: str, dpi: int | None) -> None:
+def save_figure(figure, out: list[Path], config: str, dpi: int | None) -> None:
+    """Writes a figure; --dpi goes before the configuration's."""
     from tracrlab.config import load_config
     from tracrlab.figures.style import save
 

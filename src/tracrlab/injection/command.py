@@ -81,6 +81,7 @@ def inject(
         ) from None
     codes = data.program.codes(data.train.symbols)[data.train.supervised]
     meta = {"task": task, "method": method, "seed": seed, "run": run, "base": own.base}
+    meta["example"] = data.encoded.examples[0].prompt
     save_model(out, injected, tokenizer, data.program, data.encoded, codes, meta)
     if losses is not None:
         write_losses(losses, injected)
