@@ -14,6 +14,7 @@ import typer
 from tracrlab.errors import TracrLabError
 from tracrlab.figures.command import app as figure_app
 from tracrlab.figures.injection_command import app as injection_figure_app
+from tracrlab.injection.base_command import check_tasks, pretrain_tiny
 from tracrlab.injection.command import app as injection_app
 from tracrlab.injection.command import decode, evaluate, inject
 from tracrlab.students.command import compress
@@ -29,7 +30,7 @@ app.add_typer(zoo_app, name="zoo")
 figure_app.add_typer(injection_figure_app, name="injection")
 app.add_typer(figure_app, name="figure")
 app.add_typer(injection_app, name="injection")
-for command in (compress, inject, evaluate, decode):
+for command in (compress, inject, evaluate, decode, pretrain_tiny, check_tasks):
     app.command()(command)
 
 ConfigOption = Annotated[

@@ -242,7 +242,7 @@ class TinyConfig(Section):
     batch: Count = Field(8, description="windows a step")
     learning_rate: float = Field(3e-3, gt=0, description="peak rate")
     negatives: Count = Field(
-        4_096, description="tokens drawn at each step to estimate the softmax over the vocabulary"
+        2_048, description="tokens drawn at each step to estimate the softmax over the vocabulary"
     )
     checkpoint_every: Count = Field(100, description="steps between two checkpoints")
 
