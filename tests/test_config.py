@@ -99,7 +99,7 @@ def test_a_wrong_value_is_named_with_its_key_and_what_it_takes(values, expected)
         ({"zoo": {"progams": 3}}, "zoo.progams is not a key (the nearest is zoo.programs): zoo t"),
         ({"zoo": {"dpi": 3}}, "zoo.dpi is not a key (the nearest is figures.dpi): zoo takes"),
         ({"figure": {}}, "figure is not a key (the nearest is figures): the configuration takes"),
-        ({"qqq": 1}, "qqq is not a key: the configuration takes seed, zoo and figures."),
+        ({"qqq": 1}, "qqq is not a key: the configuration takes seed, zoo, injection and figures."),
         ({"zoo": {1: 2}}, "zoo.1 is not a key: zoo takes programs,"),
     ],
 )

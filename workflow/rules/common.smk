@@ -99,6 +99,16 @@ def base_model_flag() -> str:
     return f"--base-folder {TINY_FOLDER}" if settings.injection.base == "tiny" else ""
 
 
+def base_model_table() -> list[str]:
+    """Give the table of held-out perplexities of the base model, if it is `tiny`."""
+    return [f"{TINY_FOLDER}.csv"] if settings.injection.base == "tiny" else []
+
+
+def own_task_files() -> list[str]:
+    """Give the Python files of the user's own tasks."""
+    return [path for path in settings.injection.tasks if path.endswith(".py")]
+
+
 def task_reference(wildcards) -> str:
     """Give what the configuration calls a task: a name, or the path of a Python file."""
     return task_names(settings.injection.tasks)[wildcards.task]
