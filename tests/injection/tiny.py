@@ -34,7 +34,13 @@ def compiled_count(length: int = 8):
 def gpt2(layers: int = 3, width: int = 64, vocabulary: int = 60, seed: int = 0):
     torch.manual_seed(seed)
     config = GPT2Config(
-        n_layer=layers, n_embd=width, n_head=4, vocab_size=vocabulary, n_positions=64
+        n_layer=layers,
+        n_embd=width,
+        n_head=4,
+        vocab_size=vocabulary,
+        n_positions=64,
+        bos_token_id=0,
+        eos_token_id=0,
     )
     return GPT2LMHeadModel(config).eval()
 

@@ -81,6 +81,7 @@ class BatchSettings:
     Attributes:
       seed: root of the random numbers.
       rows: examples a batch.
+      width: of the model's stream; a variable with as many values is not interchanged.
       align: "supervised" positions or "all" real ones; "none" where nothing is aligned.
       prompts: share of the rows whose prompt is interchanged.
       variables: share of the rows in which a variable is interchanged.
@@ -90,6 +91,7 @@ class BatchSettings:
 
     seed: int
     rows: int
+    width: int
     align: str = "supervised"
     prompts: float = 0.0
     variables: float = 0.0
@@ -171,7 +173,7 @@ class Batches:
 
     def _patches(self, examples: Examples, codes: np.ndarray, generator) -> Patches | None:
         """Draws a variable and a source row for some rows of every batch of the block."""
-        eligible = patchable(self.program, self.alignment)
+        eligible = patchable(self.program, self.alignment, self.settings.width)
         count = round(self.settings.variables * self.settings.rows)
         if self.interchange is None or not eligible or not count:
             return None
@@ -270,16 +272,18 @@ class Batches:
         )
 
 
-def patchable(program: CompiledProgram, alignment: Alignment) -> list[int]:
+def patchable(program: CompiledProgram, alignment: Alignment, width: int) -> list[int]:
     """Numbers of the variables that can be interchanged at an aligned stage.
 
-    They have at least two aligned values (or are a number), are written by the program, and nothing
-    that is computed from them is written by the stage at which they are interchanged.
+    They have at least two aligned values (or are a number) and fewer than the model's stream is
+    wide, are written by the program, and nothing that is computed from them is written by the stage
+    at which they are interchanged.
     """
     found = []
     for number, variable in enumerate(program.variables):
         rows = rows_of(alignment, variable.directions)
-        if variable.stage == 0 or len(rows) < (1 if variable.numerical else 2):
+        fewest = 1 if variable.numerical else 2
+        if variable.stage == 0 or not fewest <= len(rows) < width:
             continue
         stage = alignment.compiled_stages[stage_index(alignment, variable.stage)]
         if all(reader > stage for reader in _reading_stages(program, variable.ref)):

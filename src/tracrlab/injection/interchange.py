@@ -46,7 +46,7 @@ def interchange_table(
     sources = generator.permutation(len(examples))
     rows, last = np.arange(len(examples)), examples.prompts - 1
     lines = []
-    for number in patchable(program, injected.alignment):
+    for number in patchable(program, injected.alignment, injected.model.width):
         variable = program.variables[number]
         overrides = Overrides(np.full(len(rows), variable.ref), rows, last, sources, last[sources])
         after = program.counterfactual(examples.symbols, overrides)[rows, last]

@@ -134,7 +134,9 @@ def train(
         mixed_precision=_precision(config.precision),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
-    batches = _batches(program, alignment, data, codes, config, method, seed, accelerator)
+    batches = _batches(
+        program, alignment, data, codes, config, method, seed, accelerator, streams.width
+    )
     linear_map = None
     if method != FINETUNE:
         generator = torch.Generator().manual_seed(seed)
@@ -297,7 +299,7 @@ def _terms(config: InjectionConfig, method: str, program: CompiledProgram) -> Te
 
 
 def _batches(
-    program, alignment, data: TrainingData, codes, config, method, seed, accelerator
+    program, alignment, data: TrainingData, codes, config, method, seed, accelerator, width
 ) -> Batches:
     if config.batch % accelerator.num_processes:
         raise TracrLabError(
@@ -311,11 +313,12 @@ def _batches(
     settings = BatchSettings(
         seed=seed,
         rows=config.batch // accelerator.num_processes,
+        width=width,
         align="none" if method == FINETUNE else config.alignment.positions,
         prompts=config.interchange.prompts if method == INTERCHANGE else 0.0,
         variables=config.interchange.variables if method == INTERCHANGE else 0.0,
         windows=config.text_batch if config.weights.text > 0 else 0,
-        text_length=data.text.shape[1] - 1 if data.text.size else 1,
+        text_length=data.text.shape[1],
         text_places=config.text_places,
     )
     return Batches(settings, program, alignment, data.train, codes, len(data.text), interchange)
