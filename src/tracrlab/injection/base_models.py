@@ -62,6 +62,7 @@ def load_folder(folder: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenize
 
 def _load(name: str, **options) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     try:
@@ -73,7 +74,7 @@ def _load(name: str, **options) -> tuple[PreTrainedModel, PreTrainedTokenizerBas
             )
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
         model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise TracrLabError(f"the model {name} cannot be loaded ({reason}).") from None
     return model.eval(), tokenizer
