@@ -245,6 +245,9 @@ class TinyConfig(Section):
         2_048, description="tokens drawn at each step to estimate the softmax over the vocabulary"
     )
     checkpoint_every: Count = Field(100, description="steps between two checkpoints")
+    held_out_windows: Count = Field(
+        50, description="windows of each text that the held-out perplexity is measured on, at most"
+    )
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:

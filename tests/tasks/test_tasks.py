@@ -123,6 +123,15 @@ def test_an_overflow_cascades_where_the_tens_carry_only_with_the_units(first, se
     assert cascades(first, second) is expected
 
 
+def test_decimals_and_four_digits_are_what_they_say():
+    _, long, decimals = load_task("addition").test_sets
+    for example in long.examples(100, np.random.default_rng(0)):
+        assert re.fullmatch(r"\d{4} \+ \d{4} = ", example.prompt)
+    for example in decimals.examples(100, np.random.default_rng(0)):
+        assert re.fullmatch(r"\d{1,3}\.\d \+ \d{1,3}\.\d = ", example.prompt)
+        assert re.fullmatch(r"\d{1,3}\.\d", example.answer)
+
+
 def test_x_only_is_every_length_up_to_40():
     examples = load_task("count").test_sets[0].examples(1000, np.random.default_rng(0))
     assert sorted(int(example.answer) for example in examples) == list(range(1, 41))

@@ -29,8 +29,6 @@ from tracrlab.injection.base_models import gpt2_tokenizer
 from tracrlab.injection.text import load_text, part_documents, token_windows
 from tracrlab.progress import progress
 
-#: Windows of each text that the held-out perplexity is measured on, at most.
-HELD_OUT_WINDOWS = 100
 #: Share of the drawn tokens that are uniform over the vocabulary; the others are as in the text.
 UNIFORM = 0.5
 
@@ -79,7 +77,8 @@ def load_corpus(tokenizer: PreTrainedTokenizerBase, config: TinyConfig, seed: in
     for name in config.text:
         documents, held = part_documents(load_text(name))
         train.append(token_windows(tokenizer, documents, config.context, seed))
-        held_out[name] = token_windows(tokenizer, held, config.context, seed)[:HELD_OUT_WINDOWS]
+        windows = token_windows(tokenizer, held, config.context, seed)
+        held_out[name] = windows[: config.held_out_windows]
     windows = np.random.default_rng(seed).permutation(np.concatenate(train))
     return Corpus(windows, held_out, np.bincount(windows.ravel(), minlength=len(tokenizer)))
 

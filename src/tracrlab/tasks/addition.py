@@ -96,11 +96,12 @@ class Addition:
                 "decimals",
                 "summands as in training with one decimal each",
                 solved=False,
-                draw=lambda rng: _sum_of(*(Decimal(int(10 * n + rng.integers(10))) / 10
-                                           for n in self._pair(rng))),
+                draw=lambda rng: _sum_of(
+                    *(Decimal(f"{whole}.{rng.integers(10)}") for whole in self._pair(rng))
+                ),
                 paper={"tracr_injection": 0.0, "finetune_kl": 0.0},
             ),
-        )  # fmt: skip
+        )
 
     def _pair(self, rng: np.random.Generator) -> tuple[int, int]:
         first, second = rng.integers(0, self.largest + 1, size=2)
