@@ -14,6 +14,10 @@ from tracrlab.errors import TracrLabError
 PATIENCE = 5
 
 
+#: Branch on which the hub keeps every public data set as Parquet files.
+PARQUET = "refs/convert/parquet"
+
+
 @dataclass(frozen=True)
 class DataSet:
     """Where a data set of the paper's retention measurements is found.
@@ -21,20 +25,23 @@ class DataSet:
     Attributes:
       repository, configuration, split: its place on the hub.
       columns: those that are read.
+      revision: branch of the repository; `PARQUET` where its main branch is a loading script, which
+        `datasets` no longer runs.
     """
 
     repository: str
     configuration: str | None
     split: str
     columns: tuple[str, ...]
+    revision: str | None = None
 
 
 #: SST-2 and MRPC on their validation splits, whose labels are public; LAMBADA as OpenAI cut it.
 DATA_SETS = {
     "sst2": DataSet("nyu-mll/glue", "sst2", "validation", ("sentence", "label")),
     "mrpc": DataSet("nyu-mll/glue", "mrpc", "validation", ("sentence1", "sentence2", "label")),
-    "lambada": DataSet("EleutherAI/lambada_openai", "default", "test", ("text",)),
-    "tiny_shakespeare": DataSet("karpathy/tiny_shakespeare", None, "test", ("text",)),
+    "lambada": DataSet("EleutherAI/lambada_openai", "default", "test", ("text",), PARQUET),
+    "tiny_shakespeare": DataSet("karpathy/tiny_shakespeare", None, "test", ("text",), PARQUET),
 }
 
 _FORMATS = {".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
@@ -75,7 +82,9 @@ def load_data_set(name: str, folder: str | Path | None = None) -> Rows | None:
             if path.is_file() and (suffix != ".txt" or wanted.columns == ("text",)):
                 return Rows(read_rows(path, wanted.columns), str(path))
     try:
-        rows = load_rows(wanted.repository, wanted.configuration, wanted.split, None)
+        rows = load_rows(
+            wanted.repository, wanted.configuration, wanted.split, revision=wanted.revision
+        )
     except HubUnreachableError:
         return None
     return Rows([{key: row[key] for key in wanted.columns} for row in rows], wanted.repository)
@@ -121,7 +130,11 @@ class HubUnreachableError(TracrLabError):
 
 
 def load_rows(
-    repository: str, configuration: str | None, split: str, limit: int | None
+    repository: str,
+    configuration: str | None,
+    split: str,
+    limit: int | None = None,
+    revision: str | None = None,
 ) -> list[dict]:
     """Rows of a data set of the hub through `datasets`.
 
@@ -132,6 +145,7 @@ def load_rows(
       configuration: its configuration, where it has several.
       split: which part.
       limit: stream, and take only so many rows; None takes all.
+      revision: its branch, where it is not the main one.
 
     Raises:
       HubUnreachableError: if the hub does not answer.
@@ -142,10 +156,14 @@ def load_rows(
 
     try:
         rows = datasets.load_dataset(
-            repository, configuration, split=split, streaming=limit is not None
+            repository,
+            configuration,
+            split=split,
+            revision=revision,
+            streaming=limit is not None,
         )
         return list(rows if limit is None else itertools.islice(rows, limit))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise TracrLabError(
             f"the data set {repository} cannot be loaded ({_first_line(error)})."
         ) from None
