@@ -70,10 +70,16 @@ def test_rule_files_are_one_stage_long():
 
 
 @pytest.mark.parametrize(
-    ("name", "candidates", "shards", "residuals"),
-    [("config", 12, 8, 5), ("smoke", 3, 2, 1), ("overnight", 60, 40, 5), ("paper", 135, 90, 5)],
+    ("name", "candidates", "shards", "residuals", "methods"),
+    [
+        ("config", 12, 8, 5, 3),
+        ("smoke", 3, 2, 1, 3),
+        ("overnight", 60, 40, 5, 3),
+        ("paper", 135, 90, 5, 2),
+    ],
 )
-def test_every_configuration_plans(workflow, name, candidates, shards, residuals):
+def test_every_configuration_plans(workflow, name, candidates, shards, residuals, methods):
+    aligned = methods - 1  # all but finetune_kl
     assert workflow.planned("--configfile", f"config/{name}.yaml", "all") == {
         "sample_programs": candidates,
         "select_programs": 1,
@@ -85,6 +91,18 @@ def test_every_configuration_plans(workflow, name, candidates, shards, residuals
         "residuals_figure": residuals,
         "blocks_figure": 1,
         "library_table": 1,
+        "check_tasks": 1,
+        **({} if name == "paper" else {"pretrain_tiny": 1}),
+        "injection_text": 1,
+        "inject": 3 * methods,
+        "evaluate_base": 3,
+        "evaluate_injected": 3 * methods,
+        "injection_tables": 1,
+        "look_into_model": 3 * aligned,
+        "injection_losses_figure": 1,
+        "injection_ood_figure": 1,
+        "injection_table_figure": 9 * aligned,
+        "injection_model_figure": 6 * aligned,
     }
 
 

@@ -80,6 +80,11 @@ TINY_FOLDER = "results/injection/tiny"
 NOT_TRAINED_WITH = tuple(
     f"injection.{key}" for key in ("tasks", "methods", "seeds", "tiny", "data", "noise_norms")
 )
+TEXT_MADE_WITH = (
+    "seed",
+    "injection.weights",
+    *(f"injection.{key}" for key in ("base", "text", "text_batch", "text_length", "text_windows")),
+)
 MEASURED_WITH = (
     "seed",
     *(

@@ -1,9 +1,34 @@
 # Programs distilled into a language model: trained, measured, put into the two tables of results.
 
 
+rule injection_text:
+    input:
+        base=base_model_folder(),
+    output:
+        "results/injection/text.safetensors",
+    log:
+        "logs/injection/injection_text.log",
+    benchmark:
+        "logs/benchmarks/injection/injection_text.tsv"
+    conda:
+        "../../envs/conda/tracrlab.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        config=section(settings, *TEXT_MADE_WITH),
+        base=base_model_flag(),
+    message:
+        f"Cutting {settings.injection.text_windows} windows of text; log in {{log}}"
+    shell:
+        "tracrlab injection text {params.base} --config {params.config:q} --out {output} &> {log}"
+
+
 rule inject:
     input:
         base=base_model_folder(),
+        text="results/injection/text.safetensors",
         task=task_file,
     output:
         model=directory("results/injection/{task}/{method}/{run}/model"),
@@ -27,8 +52,8 @@ rule inject:
         "Injecting {wildcards.task} by {wildcards.method}, run {wildcards.run}; log in {log}"
     shell:
         "tracrlab inject {params.task:q} --method {wildcards.method} --run {wildcards.run} "
-        "{params.base} --config {params.config:q} --out {output.model} --losses {output.losses} "
-        "--timing {output.timing} &> {log}"
+        "{params.base} --text {input.text} --config {params.config:q} --out {output.model} "
+        "--losses {output.losses} --timing {output.timing} &> {log}"
 
 
 rule evaluate_injected:

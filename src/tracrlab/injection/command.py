@@ -35,6 +35,9 @@ def inject(
     run: Annotated[int, typer.Option(help="Number of the run; its seed is seed + run.")] = 0,
     losses: Annotated[Path | None, typer.Option(help="CSV of losses and accuracies.")] = None,
     timing: Annotated[Path | None, typer.Option(help="JSON of what took how long.")] = None,
+    text: Annotated[
+        Path | None, typer.Option(help="Windows that `injection text` wrote; none: made anew.")
+    ] = None,
     base_folder: BaseFolder = None,
     config: ConfigOption = "{}",
 ) -> None:
@@ -46,16 +49,14 @@ def inject(
     """
     import json
 
-    import numpy as np
-
     from tracrlab.config import load_config
     from tracrlab.files import write_text
     from tracrlab.injection.base_models import load_base
     from tracrlab.injection.data import load_data
-    from tracrlab.injection.measuring import text_windows
     from tracrlab.injection.methods import FINETUNE, INJECTION, INTERCHANGE
     from tracrlab.injection.model_folder import save_model, write_losses
     from tracrlab.injection.training import StoppedError, TrainingData, train
+    from tracrlab.injection.windows import load_windows, make_windows
     from tracrlab.tasks.registry import load_task
 
     if method not in (FINETUNE, INJECTION, INTERCHANGE):
@@ -67,18 +68,20 @@ def inject(
     found = load_task(task)
     model, tokenizer = load_base(own.base, base_folder)
     data = load_data(found, tokenizer, model.config.max_position_embeddings, settings, train=True)
-    text = np.zeros((0, own.text_length), dtype=np.int64)
-    if own.weights.text > 0 and own.text_batch:
-        text = text_windows(tokenizer, own.text, own.text_length, own.text_windows, settings.seed)
+    windows = (
+        make_windows(tokenizer, own, settings.seed) if text is None else load_windows(text, own)
+    )
     checkpoint = out.with_name(f"{out.name}.checkpoint.safetensors")
     seed = settings.seed + run
-    material = TrainingData(data.train, data.held_out, text, data.excluded())
+    material = TrainingData(data.train, data.held_out, windows, data.excluded())
     try:
         injected = train(model, data.program, material, own, method, seed, checkpoint)
     except StoppedError as stopped:
         raise TracrLabError(
             f"{stopped}; {checkpoint} holds the run, and the same command goes on with it."
         ) from None
+    if not injected.writes:
+        return
     codes = data.program.codes(data.train.symbols)[data.train.supervised]
     meta = {"task": task, "method": method, "seed": seed, "run": run, "base": own.base}
     meta["example"] = data.encoded.examples[0].prompt
@@ -153,6 +156,24 @@ def decode(
     if out is not None:
         write_tables(table, [out])
     print(table.to_string())
+
+
+@app.command("text")
+def write_text_windows(
+    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
+    base_folder: BaseFolder = None,
+    config: ConfigOption = "{}",
+) -> None:
+    """Cut the plain text that models stay close on into windows of tokens, once for all runs."""
+    from tracrlab.config import load_config
+    from tracrlab.injection.base_models import load_base
+    from tracrlab.injection.windows import make_windows, save_windows
+
+    settings = load_config(config)
+    _, tokenizer = load_base(settings.injection.base, base_folder)
+    windows = make_windows(tokenizer, settings.injection, settings.seed)
+    save_windows(out, windows)
+    print(f"{out}: {len(windows):,} windows of {settings.injection.text_length} tokens")
 
 
 @app.command()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
@@ -18,11 +16,9 @@ from tracrlab.injection.streams import StreamModel
 from tracrlab.injection.text import load_text, part_documents, token_windows
 
 #: Windows that a perplexity is measured on, and their length in tokens.
-WINDOWS, WINDOW = 200, 128
+WINDOWS, WINDOW = 100, 128
 #: The text that stands in for Tiny-Shakespeare where that is not at hand: its held-out plays.
 EMBEDDED = "shakespeare"
-#: Characters of text for each token that is wanted; more than enough.
-CHARACTERS = 8
 
 
 def measure(
@@ -79,31 +75,6 @@ def shakespeare_windows(tokenizer, folder: str) -> tuple[np.ndarray, str]:
         _, documents = part_documents(load_text(EMBEDDED))
         source = f"{EMBEDDED} (held out)"
     return token_windows(tokenizer, documents, WINDOW, seed=0)[:WINDOWS], source
-
-
-def text_windows(tokenizer, texts: Sequence[str], length: int, count: int, seed: int) -> np.ndarray:
-    """Windows of the training documents of some texts, equally many of each.
-
-    Args:
-      tokenizer: the model's.
-      texts: names of texts.
-      length: tokens of a window.
-      count: most windows.
-      seed: of their order.
-
-    Returns:
-      int64 [windows, length]; fewer than `count` where the texts are short.
-    """
-    share = -(-count // len(texts))
-    parts = []
-    for name in texts:
-        documents, _ = part_documents(load_text(name))
-        order = np.random.default_rng(seed).permutation(len(documents))
-        ends = np.cumsum([len(documents[number]) for number in order])
-        enough = int(np.searchsorted(ends, share * length * CHARACTERS)) + 1
-        chosen = [documents[number] for number in order[:enough]]
-        parts.append(token_windows(tokenizer, chosen, length, seed)[:share])
-    return np.concatenate(parts)[:count]
 
 
 def _line(

@@ -68,6 +68,7 @@ class Injected:
       alignment: what faces what.
       losses: one line a measured step.
       timing: seconds of steps, of batches and targets, and counts.
+      writes: whether this process, of several that train together, writes the results.
     """
 
     model: StreamModel
@@ -75,6 +76,7 @@ class Injected:
     alignment: Alignment
     losses: pd.DataFrame
     timing: dict[str, float]
+    writes: bool = True
 
 
 def align(
@@ -169,7 +171,8 @@ def train(
         "aligned_directions": len(alignment.directions),
     }
     lines = pd.DataFrame(state["lines"])
-    return Injected(streams, linear_map, alignment, lines, timing)
+    writes = accelerator.is_main_process
+    return Injected(streams, linear_map, alignment, lines, timing, writes)
 
 
 class Reference:
