@@ -112,7 +112,7 @@ def evaluate(
     from tracrlab.injection.data import load_data
     from tracrlab.injection.measuring import measure
     from tracrlab.injection.model_folder import load_model
-    from tracrlab.injection.streams import StreamModel
+    from tracrlab.injection.streams import StreamModel, fastest_device
     from tracrlab.tables import write_tables
     from tracrlab.tasks.registry import load_task
 
@@ -127,6 +127,7 @@ def evaluate(
         streams, tokenizer = injected.model, injected.tokenizer
         method, run = injected.meta["method"], injected.meta["run"]
         task = task or injected.meta["task"]
+    streams.to(fastest_device())
     positions = streams.model.config.max_position_embeddings
     data = load_data(load_task(task), tokenizer, positions, settings, train=False)
     table = measure(streams, tokenizer, data, settings.injection, method, settings.seed + run)
@@ -207,12 +208,13 @@ def look(
     from tracrlab.injection.interchange import interchange_table
     from tracrlab.injection.model_folder import load_model
     from tracrlab.injection.noise import noise_table
+    from tracrlab.injection.streams import fastest_device
     from tracrlab.injection.variables import variable_table
     from tracrlab.tables import write_tables
     from tracrlab.tasks.registry import load_task
 
     settings = load_config(config)
-    injected = load_model(model)
+    injected = load_model(model).to(fastest_device())
     positions = injected.model.model.config.max_position_embeddings
     task = load_task(injected.meta["task"])
     data = load_data(task, injected.tokenizer, positions, settings, train=False)

@@ -57,6 +57,13 @@ class InjectedModel:
     pieces: dict[str, str]
     meta: dict = field(default_factory=dict)
 
+    def to(self, device: str | torch.device) -> InjectedModel:
+        """Moves the weights to a device."""
+        self.model.to(device)
+        if self.linear_map is not None:
+            self.linear_map.to(device)
+        return self
+
 
 def save_model(
     folder: Path,

@@ -51,7 +51,8 @@ def noise_table(
             for _ in range(draws):
                 basis = answer_basis
                 if subspace == RANDOM:
-                    basis = basis_of_rows(torch.randn(answer_basis.T.shape, generator=generator))
+                    drawn = torch.randn(answer_basis.T.shape, generator=generator)
+                    basis = basis_of_rows(drawn).to(weight.device)
 
                 def edits(_, basis=basis, size=norm * scale):
                     return {stage: lambda stream: add_noise(stream, basis, size, generator)}

@@ -105,6 +105,11 @@ class StreamModel(nn.Module):
         return self.logits(run.hidden[rows, positions])
 
 
+def fastest_device() -> torch.device:
+    """A GPU where there is one, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def _before(module: nn.Module, stage: int, visit: Callable[[int, Tensor], Tensor]):
     """Visits a module's first argument, whether it is given by position or by name."""
 
