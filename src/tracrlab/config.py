@@ -263,7 +263,8 @@ class InjectionConfig(Section):
         ("count", "addition", "shuffle_dyck"),
         min_length=1,
         description="tasks, each injected into a model of its own: `count`, `addition`, "
-        "`shuffle_dyck`, `reverse`, `most_frequent`, `parity`, or the path of a Python file",
+        "`shuffle_dyck`, `shuffle_dyck_paper`, `reverse`, `most_frequent`, `parity`, or the path "
+        "of a Python file",
         json_schema_extra=_takes("a list of names of tasks, or of paths that end in .py"),
     )
     base: str = Field(

@@ -5,9 +5,17 @@ import re
 import numpy as np
 import pytest
 
+from tests.tasks.conftest import SMALL
 from tracrlab.tasks.addition import cascades
-from tracrlab.tasks.encoding import check, check_test_sets, encode, run_program, splits
-from tracrlab.tasks.registry import BUILT_IN, load_task
+from tracrlab.tasks.encoding import (
+    check,
+    check_test_sets,
+    compile_task,
+    encode,
+    run_program,
+    splits,
+)
+from tracrlab.tasks.registry import load_task
 from tracrlab.tasks.shuffle_dyck import is_matched
 
 
@@ -63,7 +71,7 @@ def test_the_compiled_program_solves_held_out_examples(task, compiled, tokenizer
     check(task, compiled[task.name], encode(task, tokenizer, held))
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", SMALL)
 def test_the_marks_of_the_sets_are_what_the_program_does(name, compiled, tokenizer):
     """The fourth family of brackets differs from the program about once in 300 examples."""
     count = 2000 if name == "shuffle_dyck" else 300
@@ -130,6 +138,18 @@ def test_decimals_and_four_digits_are_what_they_say():
     for example in decimals.examples(100, np.random.default_rng(0)):
         assert re.fullmatch(r"\d{1,3}\.\d \+ \d{1,3}\.\d = ", example.prompt)
         assert re.fullmatch(r"\d{1,3}\.\d", example.answer)
+
+
+@pytest.mark.slow
+def test_the_paper_s_program_solves_what_the_small_one_solves(tokenizer):
+    """Its variables are those of Algorithm 1; 814 directions at 48 tokens."""
+    task = load_task("shuffle_dyck_paper")
+    compiled = compile_task(task)
+    assert {"left_start_counts_round:3", "left_right_diffs_curly:-2"} <= set(compiled.labels)
+    rng = np.random.default_rng(0)
+    examples = [task.sample(rng) for _ in range(30)] + task.test_sets[0].examples(10, rng)
+    short = [task._example(word) for word in ("", ")(", "([)]", "{}{", "[(])", "}", "((()))")]
+    check(task, compiled, encode(task, tokenizer, examples + short))
 
 
 def test_x_only_is_every_length_up_to_40():

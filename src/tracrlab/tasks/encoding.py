@@ -51,6 +51,8 @@ class Encoded:
 def compile_task(task: Task) -> CompiledModel:
     """Compiles a task's program, causal, for the values that `Task.inputs` reaches.
 
+    Where a task gives no inputs, the value sets are inferred, for every row of symbols.
+
     Raises:
       TracrLabError: if the vocabulary lacks `OTHER` or `COMPUTE`, or the program has no weights.
     """
@@ -67,7 +69,7 @@ def compile_task(task: Task) -> CompiledModel:
         task.vocabulary,
         task.max_seq_len,
         causal=True,
-        inputs=tuple(dict.fromkeys(tuple(row) for row in task.inputs())),
+        inputs=tuple(dict.fromkeys(tuple(row) for row in task.inputs())) or None,
         limits=Limits(d_model=4096, mlp_hidden=65_536, weights=200_000_000),
     )
 

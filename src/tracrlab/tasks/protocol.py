@@ -202,6 +202,7 @@ class Task(Protocol):
     def inputs(self) -> Sequence[tuple[str, ...]]:
         """Rows of symbols that reach every value of every variable (see `encoding.compile_task`).
 
-        A combination of values that no row reaches is left out of the compiled weights.
+        A combination of values that no row reaches is left out of the compiled weights. No rows at
+        all: the values are inferred, which is right for every input and may be many more.
         """
         ...

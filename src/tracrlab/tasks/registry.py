@@ -12,7 +12,15 @@ from tracrlab.errors import TracrLabError
 from tracrlab.tasks.protocol import END, Task
 
 #: The tasks that come with the package, one module each.
-BUILT_IN = ("count", "addition", "shuffle_dyck", "reverse", "most_frequent", "parity")
+BUILT_IN = (
+    "count",
+    "addition",
+    "shuffle_dyck",
+    "shuffle_dyck_paper",
+    "reverse",
+    "most_frequent",
+    "parity",
+)
 
 _ATTRIBUTES = ("name", "description", "vocabulary", "answers", "max_seq_len", "test_sets")
 _METHODS = ("program", "sample", "inputs")
