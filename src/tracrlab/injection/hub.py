@@ -163,6 +163,10 @@ def load_rows(
             streaming=limit is not None,
         )
         return list(rows if limit is None else itertools.islice(rows, limit))
+    except ConnectionError as error:  # offline by choice, and not downloaded before
+        raise HubUnreachableError(
+            f"the data set {repository} is not on this machine ({_first_line(error)})."
+        ) from None
     except (OSError, ValueError, RuntimeError) as error:
         raise TracrLabError(
             f"the data set {repository} cannot be loaded ({_first_line(error)})."
