@@ -12,9 +12,15 @@ import torch
 from tests.injection.tiny import counting_task, gpt2, llama
 from tracrlab.config import InjectionConfig
 from tracrlab.errors import TracrLabError
+from tracrlab.injection.batches import Batch
 from tracrlab.injection.checkpoint import load_checkpoint
 from tracrlab.injection.evaluation import accuracy
+from tracrlab.injection.reference import Reference
+from tracrlab.injection.streams import StreamModel
 from tracrlab.injection.training import StoppedError, TrainingData, schedule, train
+
+#: Positions whose logits are compared, of two windows.
+PLACES = np.array([[0, 5, 11], [2, 3, 4]])
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +123,7 @@ def test_a_damaged_checkpoint_is_named(task, data, tmp_path):
 
 @pytest.mark.parametrize("method", ["finetune_kl", "tracr_injection", "interchange"])
 def test_a_small_model_learns_the_task(task, data, method):
-    settings = config(steps=300, batch=32, learning_rate=3e-3, measure_steps=300, swap_share=0.5)
+    settings = config(steps=300, batch=24, learning_rate=3e-3, measure_steps=300, text_batch=0)
     result = train(gpt2(layers=4), task[0], data, settings, method, seed=0)
     assert accuracy(result.model, data.held_out).percent >= 95
 
@@ -159,3 +165,21 @@ def test_the_schedule_by_hand():
     assert [schedule(step, cosine) for step in (0, 1, 2, 6)] == pytest.approx([0.5, 1, 1, 0.5])
     assert schedule(6, config(steps=10, warm_up=0.2, schedule="linear")) == pytest.approx(0.5)
     assert schedule(9, config(steps=10, warm_up=0, schedule="constant")) == 1
+
+
+def test_the_reference_is_the_model_as_it_was(data):
+    model = StreamModel(gpt2())
+    batches = Batch(*(np.zeros(0, dtype=np.int64),) * 9, None, np.array([3, 7]), PLACES)
+    with torch.no_grad():
+        logits = model.model(torch.from_numpy(data.text[[3, 7]])).logits
+        expected = logits[np.arange(2)[:, None], PLACES].flatten(0, 1)
+        for limit in (2**30, 0):  # kept in memory, and computed each time
+            reference = Reference(model, data.text, torch.device("cpu"), limit)
+            first = reference.part(batches)
+            for value in model.parameters():
+                value.add_(0.1)
+            again = reference.part(batches)
+            for value in model.parameters():
+                value.sub_(0.1)
+            assert torch.allclose(first.reference, expected, atol=1e-5)
+            assert torch.allclose(again.reference, expected, atol=1e-5)

@@ -146,7 +146,8 @@ class Batches:
         examples, codes = self.examples.take(order), None
         if self.interchange is not None and settings.prompts > 0:
             changed = generator.random(len(order)) < settings.prompts
-            examples, codes = self._interchanged(examples, order, changed, generator)
+            if changed.any():
+                examples, codes = self._interchanged(examples, order, changed, generator)
         if codes is None:
             codes = self.codes[order, : examples.tokens.shape[1]]
         patches = None
@@ -198,10 +199,8 @@ class Batches:
         outputs = self.program.outputs(after)
         targets = np.where(outputs >= 0, self.interchange.target_of[outputs], -1)
         # Where nothing changes there is nothing to learn; where no answer follows, nothing to say.
-        differs = (
-            codes[rows, last[rows], variables] != codes[sources, last[sources], variables]
-        ) & (targets >= 0)
-        keep = np.flatnonzero(differs)
+        differs = codes[rows, last[rows], variables] != codes[sources, last[sources], variables]
+        keep = np.flatnonzero(differs & (targets >= 0) & ~self.program.unknown(after))
         return Patches(
             variables[keep],
             rows[keep],

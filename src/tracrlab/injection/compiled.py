@@ -128,6 +128,11 @@ class CompiledProgram:
             found.append(UNKNOWN if code is None else code)
         return np.array([*found, NONE], dtype=np.float32)
 
+    def unknown(self, codes: np.ndarray) -> np.ndarray:
+        """Where some variable takes a value that has no direction; bool of the leading shape."""
+        categorical = [not variable.numerical for variable in self.variables]
+        return (codes[..., categorical] == UNKNOWN).any(axis=-1)
+
     def counterfactual(self, symbols: np.ndarray, overrides: Overrides) -> np.ndarray:
         """As `codes` (not strict), with values of some variables replaced while the program runs.
 

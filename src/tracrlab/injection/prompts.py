@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracrlab.errors import TracrLabError
-from tracrlab.injection.compiled import UNKNOWN, CompiledProgram
+from tracrlab.injection.compiled import CompiledProgram
 from tracrlab.tasks.protocol import OTHER
 
 
@@ -172,7 +172,7 @@ class PromptInterchange:
             codes = self.program.codes(symbols[open_], strict=False)
             outputs = self.program.outputs(codes)[np.arange(len(codes)), at[open_]]
             # A value for which there is no direction cannot be aligned.
-            values[open_] = np.where((codes == UNKNOWN).any(axis=(1, 2)), -1, outputs)
+            values[open_] = np.where(self.program.unknown(codes).any(axis=1), -1, outputs)
             answer = np.where(values >= 0, self.target_of[values], -1)
             open_ &= answer >= 0
             supervised[rows[open_], at[open_]] = True

@@ -6,7 +6,6 @@ was stopped goes on from its checkpoint exactly as if it had not been.
 
 from __future__ import annotations
 
-import copy
 import math
 import signal
 import sys
@@ -22,20 +21,19 @@ import torch
 from tracrlab.config import InjectionConfig
 from tracrlab.errors import TracrLabError
 from tracrlab.injection.alignment import Alignment, LinearMap, carried_directions, pair_stages
-from tracrlab.injection.batches import Batch, Batches, BatchSettings
+from tracrlab.injection.batches import Batches, BatchSettings
 from tracrlab.injection.checkpoint import load_checkpoint, save_checkpoint
 from tracrlab.injection.compiled import CompiledProgram
 from tracrlab.injection.evaluation import accuracy
-from tracrlab.injection.methods import FINETUNE, INTERCHANGE, InjectionStep, Terms, TextPart
+from tracrlab.injection.methods import FINETUNE, INTERCHANGE, InjectionStep, Terms
 from tracrlab.injection.prompts import Examples, PromptInterchange
+from tracrlab.injection.reference import Reference
 from tracrlab.injection.streams import StreamModel
 
 #: Examples on which the compiled model's own forward pass is compared with the targets.
 CHECKED = 4
 #: Held-out examples whose accuracy stands in the loss table.
 WATCHED = 200
-#: Bytes that the frozen model's hidden states on text may take.
-CACHE_BYTES = 2**30
 
 
 class StoppedError(Exception):
@@ -173,40 +171,6 @@ def train(
     lines = pd.DataFrame(state["lines"])
     writes = accelerator.is_main_process
     return Injected(streams, linear_map, alignment, lines, timing, writes)
-
-
-class Reference:
-    """The frozen original on text: its final hidden states are kept, its head applied on demand."""
-
-    def __init__(self, streams: StreamModel, windows: np.ndarray, device: torch.device):
-        self.windows = torch.from_numpy(windows)
-        self.device = device
-        self._model = (
-            copy.deepcopy(streams).to(device).requires_grad_(False) if len(windows) else None
-        )
-        size = windows.size * streams.width * 4
-        self._kept = torch.empty(*windows.shape, streams.width) if size <= CACHE_BYTES else None
-        self._known = np.zeros(len(windows), dtype=bool)
-
-    @torch.no_grad()
-    def part(self, batch: Batch) -> TextPart | None:
-        """The text of a batch, with the frozen original's logits."""
-        if not len(batch.text):
-            return None
-        tokens = self.windows[torch.from_numpy(batch.text)].to(self.device)
-        positions = torch.from_numpy(batch.places).to(self.device)
-        hidden = self._hidden(batch.text, tokens)
-        windows = torch.arange(len(tokens), device=self.device)[:, None]
-        logits = self._model.logits(hidden[windows, positions].flatten(0, 1))
-        return TextPart(tokens, positions, logits)
-
-    def _hidden(self, numbers: np.ndarray, tokens: torch.Tensor) -> torch.Tensor:
-        if self._kept is None:
-            return self._model(tokens).hidden
-        if not self._known[numbers].all():
-            self._kept[numbers] = self._model(tokens).hidden.float().cpu()
-            self._known[numbers] = True
-        return self._kept[numbers].to(self.device)
 
 
 class _Run:
