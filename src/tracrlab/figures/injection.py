@@ -30,8 +30,6 @@ _COLOURS = {
 }
 #: Inches a cell of a heat map or of a table of values takes.
 _CELL = 0.115
-#: More than this many columns get no names.
-_NAMED = 90
 
 
 @styled
@@ -179,24 +177,37 @@ def streams_figure(
       labels: names of the directions.
     """
     names = [printed(repr(text)[1:-1]) for text in tokens]
-    left = widest(names) + 0.15
-    height = _CELL * len(tokens)
-    label_height = widest([direction_name(label) for label in labels]) + 0.2
-    width = max(_CELL * len(labels), 3.0)
-    figure = new_figure(left + width + 0.2, 2 * height + label_height + 0.85)
+    groups = _groups(labels)
+    left, height = widest(names) + 0.15, _CELL * len(tokens)
+    below = widest([name for name, _, _ in groups]) + 0.15
+    width = PAGE - left - 0.1
+    figure = new_figure(PAGE, 2 * height + below + 0.75)
     for number, (matrix, title) in enumerate(
         ((raw, "residual stream"), (mapped, "mapped to the program's basis directions"))
     ):
-        axis = axis_at(figure, left, 0.25 + number * (height + 0.35), width, height)
+        axis = axis_at(figure, left, 0.25 + number * (height + 0.3), width, height)
         clipped = np.clip(matrix, *np.percentile(matrix, [0.5, 99.5]))
         draw_cells(axis, clipped, *colours_of(clipped))
         axis.set_yticks(range(len(names)), names)
         axis.set_title(title, loc="left")
         axis.set_xticks([])
-    if len(labels) <= _NAMED:
-        shown = [direction_name(label) for label in labels]
-        axis.set_xticks(range(len(labels)), shown, rotation=90)
+    centres = [(start + end) / 2 for _, start, end in groups]
+    axis.set_xticks(centres, [name for name, _, _ in groups], rotation=90)
+    for _, start, _ in groups[1:]:
+        axis.axvline(start - 0.5, color="black", linewidth=0.4)
     return figure
+
+
+def _groups(labels: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Neighbouring directions of one variable: its name, the first and the last."""
+    groups: list[tuple[str, int, int]] = []
+    for number, label in enumerate(labels):
+        name = direction_name(label).partition(":")[0].removesuffix(" (attn)")
+        if groups and groups[-1][0] == name:
+            groups[-1] = (name, groups[-1][1], number)
+        else:
+            groups.append((name, number, number))
+    return groups
 
 
 @styled
