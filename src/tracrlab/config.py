@@ -321,7 +321,7 @@ class InjectionConfig(Section):
     interchange: InterchangeConfig = Field(
         InterchangeConfig(), description="interventions of the method `interchange`"
     )
-    text_batch: int = Field(4, ge=0, description="windows of plain text a step")
+    text_batch: int = Field(2, ge=0, description="windows of plain text a step")
     text_length: int = Field(70, ge=2, description="tokens of a window")
     text_places: Count = Field(
         10, description="positions of each window at which logits are compared, drawn anew"

@@ -70,15 +70,15 @@ def test_rule_files_are_one_stage_long():
 
 
 @pytest.mark.parametrize(
-    ("name", "candidates", "shards", "residuals", "methods"),
+    ("name", "candidates", "shards", "residuals", "tasks", "methods"),
     [
-        ("config", 12, 8, 5, 3),
-        ("smoke", 3, 2, 1, 3),
-        ("overnight", 60, 40, 5, 3),
-        ("paper", 135, 90, 5, 2),
+        ("config", 12, 8, 5, 3, 3),
+        ("smoke", 3, 2, 1, 1, 2),
+        ("overnight", 60, 40, 5, 3, 3),
+        ("paper", 135, 90, 5, 3, 2),
     ],
 )
-def test_every_configuration_plans(workflow, name, candidates, shards, residuals, methods):
+def test_every_configuration_plans(workflow, name, candidates, shards, residuals, tasks, methods):
     aligned = methods - 1  # all but finetune_kl
     assert workflow.planned("--configfile", f"config/{name}.yaml", "all") == {
         "sample_programs": candidates,
@@ -94,15 +94,15 @@ def test_every_configuration_plans(workflow, name, candidates, shards, residuals
         "check_tasks": 1,
         **({} if name == "paper" else {"pretrain_tiny": 1}),
         "injection_text": 1,
-        "inject": 3 * methods,
-        "evaluate_base": 3,
-        "evaluate_injected": 3 * methods,
+        "inject": tasks * methods,
+        "evaluate_base": tasks,
+        "evaluate_injected": tasks * methods,
         "injection_tables": 1,
-        "look_into_model": 3 * aligned,
+        "look_into_model": tasks * aligned,
         "injection_losses_figure": 1,
         "injection_ood_figure": 1,
-        "injection_table_figure": 9 * aligned,
-        "injection_model_figure": 6 * aligned,
+        "injection_table_figure": 3 * tasks * aligned,
+        "injection_model_figure": 2 * tasks * aligned,
     }
 
 

@@ -14,6 +14,19 @@ AFTER_MANIFEST = {
     "zoo_statistics_figure": 1,
     "zoo_rejections_figure": 1,
 }
+INJECTION_FIGURES = {
+    "injection_losses_figure": 1,
+    "injection_ood_figure": 1,
+    "injection_table_figure": 3,
+    "injection_model_figure": 2,
+}
+AFTER_INJECT = {
+    "inject": 2,
+    "evaluate_injected": 2,
+    "injection_tables": 1,
+    "look_into_model": 1,
+    **INJECTION_FIGURES,
+}
 
 
 def test_every_result_is_there(finished_smoke_run):
@@ -22,6 +35,12 @@ def test_every_result_is_there(finished_smoke_run):
     assert manifest["rows"] == 300
     with (results / "library.csv").open(newline="") as file:
         assert "frac_prevs" in {row["program"] for row in csv.DictReader(file)}
+    for name in ("task_table.csv", "ood_table.md", "injection/count/interchange/0/variables.csv"):
+        assert (results / name).stat().st_size > 100
+    model = results / "injection" / "count" / "interchange" / "0" / "model"
+    assert {"model.safetensors", "injection.json", "program.safetensors"} <= {
+        path.name for path in model.iterdir()
+    }
     for name in ("zoo_statistics", "zoo_rejections", "blocks_hist", "residuals_frac_prevs"):
         assert (results / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -47,8 +66,11 @@ def test_a_second_run_has_nothing_to_do(finished_smoke_run):
                 "blocks_figure": 1,
                 "zoo_statistics_figure": 1,
                 "zoo_rejections_figure": 1,
+                **INJECTION_FIGURES,
             },
         ),
+        ('injection={"steps": 8}', AFTER_INJECT),
+        ('injection={"text_windows": 10}', {"injection_text": 1} | AFTER_INJECT),
         ('zoo={"verify_inputs": 100}', {"build_shard": 2} | AFTER_MANIFEST),
         (
             'zoo={"splits": {"train": 0.8, "test": 0.15}}',
@@ -58,7 +80,13 @@ def test_a_second_run_has_nothing_to_do(finished_smoke_run):
             'zoo={"programs": 450}',
             {"sample_programs": 2, "select_programs": 1, "build_shard": 3} | AFTER_MANIFEST,
         ),
-        ("seed=1", {"sample_programs": 3, "select_programs": 1, "build_shard": 2} | AFTER_MANIFEST),
+        (
+            "seed=1",
+            {"sample_programs": 3, "select_programs": 1, "build_shard": 2}
+            | {"pretrain_tiny": 1, "check_tasks": 1, "injection_text": 1, "evaluate_base": 1}
+            | AFTER_MANIFEST
+            | AFTER_INJECT,
+        ),
     ],
 )
 def test_a_changed_key_reruns_exactly_its_descendants(finished_smoke_run, changed, rerun):
