@@ -6,7 +6,7 @@ import pytest
 from tracrlab.errors import TracrLabError
 from tracrlab.tasks import COMPUTE, END, OTHER, Piece, TestSet, example
 from tracrlab.tasks.checking import task_table
-from tracrlab.tasks.encoding import check, check_test_sets, compile_task, encode, splits
+from tracrlab.tasks.encoding import check, check_mark, compile_task, encode, splits
 from tracrlab.tasks.protocol import distinct_examples
 from tracrlab.tasks.registry import load_task
 
@@ -121,11 +121,10 @@ def test_too_long_an_example_is_named(count, compiled, tokenizer):
 
 @pytest.mark.parametrize(("number", "message"), [(0, "marked as not solved"), (1, "too long")])
 def test_a_wrong_mark_is_named(count, compiled, tokenizer, number, message):
-    sets = list(count.test_sets)[:2]
-    sets[number] = dataclasses.replace(sets[number], solved=not sets[number].solved)
-    object.__setattr__(marked := dataclasses.replace(count), "test_sets", tuple(sets))
+    test_set = count.test_sets[number]
+    encoded = encode(count, tokenizer, test_set.examples(30, np.random.default_rng(0)))
     with pytest.raises(TracrLabError, match=message):
-        check_test_sets(marked, compiled["count"], tokenizer, 50, 0)
+        check_mark(count, compiled["count"], test_set.name, not test_set.solved, encoded)
 
 
 def test_no_examples_are_named(count, tokenizer):

@@ -17,8 +17,8 @@ rule check_tasks:
         "../../envs/conda/tracrlab.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=3000,
+        runtime=120,
     params:
         config=section(settings, "seed", "injection.base", "injection.tasks"),
     message:

@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tracrlab.tasks.encoding import (
-    check,
-    check_test_sets,
-    compile_task,
-    encode,
-    run_program,
-    splits,
-)
+from tracrlab.tasks.encoding import check_mark, compile_task, encode, splits
 from tracrlab.tasks.protocol import Example, Task
 
 if TYPE_CHECKING:
@@ -49,15 +42,13 @@ def task_table(
     for task in tasks:
         compiled = compile_task(task)
         _, held = splits(task, 0, min(count, 500), seed)
-        encoded = encode(task, tokenizer, held)
-        check(task, compiled, encoded)
-        check_test_sets(task, compiled, tokenizer, count, seed)
         sets = [("held_out", True, {}, held)]
         for test_set in task.test_sets:
             examples = test_set.examples(count, np.random.default_rng(seed))
             sets.append((test_set.name, test_set.solved, test_set.paper, examples))
         for name, solved, paper, examples in sets:
             encoded = encode(task, tokenizer, examples)
+            share = check_mark(task, compiled, name, solved, encoded)
             rows.append(
                 {
                     "task": task.name,
@@ -66,20 +57,13 @@ def task_table(
                     "longest": int(encoded.lengths.max()),
                     "solved": solved,
                     "examples": len(examples),
-                    "program": 100 * share_solved(compiled, encoded),
+                    "program": 100 * share,
                     "paper_tracr_injection": paper.get("tracr_injection"),
                     "paper_finetune_kl": paper.get("finetune_kl"),
                     **_sizes(compiled),
                 }
             )
     return pd.DataFrame(rows)
-
-
-def share_solved(compiled: CompiledModel, encoded) -> float:
-    """The share of encoded examples that the compiled program answers right, to the end."""
-    given = run_program(compiled, encoded)
-    right = [g == e.targets for g, e in zip(given, encoded.examples, strict=True)]
-    return sum(right) / len(right)
 
 
 def _shortest(examples: Sequence[Example]) -> str:

@@ -192,34 +192,36 @@ def check(task: Task, compiled: CompiledModel, encoded: Encoded) -> None:
             )
 
 
-def check_test_sets(
-    task: Task, compiled: CompiledModel, tokenizer: PreTrainedTokenizerBase, count: int, seed: int
-) -> None:
-    """Runs the compiled program on each set outside the training range, against its mark.
+def check_mark(
+    task: Task, compiled: CompiledModel, name: str, solved: bool, encoded: Encoded
+) -> float:
+    """Runs the compiled program on a set of examples, against the set's mark.
 
     Args:
       task: the task.
       compiled: its compiled program.
-      tokenizer: the model's.
-      count: examples of a set.
-      seed: of the examples.
+      name: of the set.
+      solved: whether the program is said to solve every example.
+      encoded: the examples.
+
+    Returns:
+      the share of examples that it solves, to the end of the answer.
 
     Raises:
-      TracrLabError: if a set marked as solved has an example that is not, or the other way round,
-        or a set is empty.
+      TracrLabError: if the set is marked as solved and has an example that is not, or the other
+        way round.
     """
-    for test_set in task.test_sets:
-        examples = test_set.examples(count, np.random.default_rng(seed))
-        encoded = encode(task, tokenizer, examples)
-        if test_set.solved:
-            check(task, compiled, encoded)
-            continue
-        given = run_program(compiled, encoded)
-        if all(g == example.targets for g, example in zip(given, examples, strict=True)):
-            raise TracrLabError(
-                f"the set {test_set.name} of the task {task.name} is marked as not solved, and the "
-                f"program solves all {len(examples):,} examples; mark it as solved."
-            )
+    if solved:
+        check(task, compiled, encoded)
+        return 1.0
+    given = run_program(compiled, encoded)
+    right = sum(g == e.targets for g, e in zip(given, encoded.examples, strict=True))
+    if right == len(encoded):
+        raise TracrLabError(
+            f"the set {name} of the task {task.name} is marked as not solved, and the program "
+            f"solves all {right:,} examples; mark it as solved."
+        )
+    return right / len(encoded)
 
 
 def run_program(compiled: CompiledModel, encoded: Encoded) -> list[tuple[str | None, ...] | None]:

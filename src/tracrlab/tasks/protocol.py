@@ -103,7 +103,7 @@ class TestSet:
     Attributes:
       name: as in tables and file names (`x_only`).
       description: one sentence on what differs from training.
-      solved: whether the compiled program solves every example; `encoding.check_test_sets` runs it.
+      solved: whether the compiled program solves every example; `encoding.check_mark` runs it.
       draw: one example from a generator; none of the training range.
       paper: accuracies that the paper reports, in percent, by method.
       limit: how many different examples there are, where that is few.
