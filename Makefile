@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 LOCK := envs/requirements-cpu.lock.txt
+DATA := envs/data.txt
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 
@@ -13,10 +14,11 @@ export PATH := $(BIN):$(PATH)
 setup: .venv/.installed ## .venv with the locked packages and this package in it
 
 # Each stamp is written last: a set-up that was interrupted starts again.
-.venv/.locked: $(LOCK)
+.venv/.locked: $(LOCK) $(DATA)
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"error: Tracr Lab needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}; call make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(DATA)
 	@touch $@
 
 .venv/.installed: .venv/.locked pyproject.toml envs/requirements.in envs/requirements-dev.in

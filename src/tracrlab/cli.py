@@ -14,7 +14,11 @@ import typer
 from tracrlab.cluster.command import cluster_check
 from tracrlab.errors import TracrLabError
 from tracrlab.figures.command import app as figure_app
+from tracrlab.figures.injection_command import app as injection_figure_app
 from tracrlab.figures.superposition_command import app as study_figure_app
+from tracrlab.injection.base_command import check_tasks, pretrain_tiny
+from tracrlab.injection.command import app as injection_app
+from tracrlab.injection.command import decode, evaluate, inject
 from tracrlab.students.command import app as students_app
 from tracrlab.students.command import compress, distil
 from tracrlab.students.study_command import app as study_app
@@ -27,12 +31,14 @@ app = typer.Typer(
 )
 zoo_app = typer.Typer(help="The steps that make a zoo; rules call them.", no_args_is_help=True)
 app.add_typer(zoo_app, name="zoo")
+figure_app.add_typer(injection_figure_app, name="injection")
 app.add_typer(figure_app, name="figure")
 app.add_typer(students_app, name="students")
 figure_app.add_typer(study_figure_app, name="study")
 app.add_typer(study_app, name="study")
-app.command()(compress)
-app.command()(distil)
+app.add_typer(injection_app, name="injection")
+for command in (compress, distil, inject, evaluate, decode, pretrain_tiny, check_tasks):
+    app.command()(command)
 app.command("cluster-check")(cluster_check)
 
 ConfigOption = Annotated[

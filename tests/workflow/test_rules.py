@@ -86,16 +86,17 @@ JOBS = {
 
 
 @pytest.mark.parametrize(
-    ("name", "residuals", "studied", "library"),
+    ("name", "residuals", "studied", "library", "tasks", "methods"),
     [
-        ("config", 5, 2, 8),
-        ("smoke", 1, 1, 1),
-        ("overnight", 5, 2, 22),
-        ("paper", 5, 2, 22),
-        ("large", 5, 2, 8),
+        ("config", 5, 2, 8, 3, 3),
+        ("smoke", 1, 1, 1, 1, 2),
+        ("overnight", 5, 2, 22, 3, 3),
+        ("paper", 5, 2, 22, 3, 2),
+        ("large", 5, 2, 8, 3, 3),
     ],
 )
-def test_every_configuration_plans(workflow, name, residuals, studied, library):
+def test_every_configuration_plans(workflow, name, residuals, studied, library, tasks, methods):
+    aligned = methods - 1  # all but finetune_kl
     assert workflow.planned("--configfile", f"config/{name}.yaml", "all") == JOBS[name] | {
         "select_programs": 1,
         "select_compressed_teachers": 1,
@@ -119,6 +120,18 @@ def test_every_configuration_plans(workflow, name, residuals, studied, library):
         "study_library": library,
         "study_library_figure": 1,
         "study_summary": 1,
+        "check_tasks": 1,
+        **({} if name == "paper" else {"pretrain_tiny": 1}),
+        "injection_text": 1,
+        "inject": tasks * methods,
+        "evaluate_base": tasks,
+        "evaluate_injected": tasks * methods,
+        "injection_tables": 1,
+        "look_into_model": tasks * aligned,
+        "injection_losses_figure": 1,
+        "injection_ood_figure": 1,
+        "injection_table_figure": 3 * tasks * aligned,
+        "injection_model_figure": 2 * tasks * aligned,
     }
 
 

@@ -13,6 +13,35 @@ AFTER_MANIFEST = {
     "zoo_statistics": 1,
     "zoo_statistics_figure": 1,
     "zoo_rejections_figure": 1,
+    "select_compressed_teachers": 1,
+    "select_natural_teachers": 1,
+    "compress_shard": 2,
+    "distil_shard": 2,
+    "compressed_manifest": 1,
+    "natural_manifest": 1,
+    "student_outcomes": 1,
+    "students_figure": 1,
+    "student_loss_table": 1,
+}
+AFTER_NATURAL = {
+    "select_natural_teachers": 1,
+    "distil_shard": 2,
+    "natural_manifest": 1,
+    "student_outcomes": 1,
+    "students_figure": 1,
+}
+INJECTION_FIGURES = {
+    "injection_losses_figure": 1,
+    "injection_ood_figure": 1,
+    "injection_table_figure": 3,
+    "injection_model_figure": 2,
+}
+AFTER_INJECT = {
+    "inject": 2,
+    "evaluate_injected": 2,
+    "injection_tables": 1,
+    "look_into_model": 1,
+    **INJECTION_FIGURES,
 }
 
 AFTER_STUDY_PROGRAM = {
@@ -30,9 +59,16 @@ def test_every_result_is_there(finished_smoke_run):
         assert "frac_prevs" in {row["program"] for row in csv.DictReader(file)}
     with (results / "study" / "summary.csv").open(newline="") as file:
         assert "best accuracy" in {row["quantity"] for row in csv.DictReader(file)}
+    for name in ("task_table.csv", "ood_table.md", "injection/count/interchange/0/variables.csv"):
+        assert (results / name).stat().st_size > 100
+    model = results / "injection" / "count" / "interchange" / "0" / "model"
+    assert {"model.safetensors", "injection.json", "program.safetensors"} <= {
+        path.name for path in model.iterdir()
+    }
     for name in (
         "study_loss_frac_prevs",
         "study_library",
+        "student_outcomes",
         "zoo_statistics",
         "zoo_rejections",
         "blocks_hist",
@@ -62,6 +98,8 @@ def test_a_second_run_has_nothing_to_do(finished_smoke_run):
                 "blocks_figure": 1,
                 "zoo_statistics_figure": 1,
                 "zoo_rejections_figure": 1,
+                "students_figure": 1,
+                **INJECTION_FIGURES,
             }
             | AFTER_STUDY_PROGRAM
             | {"study_library_figure": 1},
@@ -74,6 +112,12 @@ def test_a_second_run_has_nothing_to_do(finished_smoke_run):
             'study={"library": {"steps": 10}}',
             {"study_library": 1, "study_library_figure": 1},
         ),
+        (
+            'students={"natural": {"training": {"clip": 2}}}',
+            AFTER_NATURAL,
+        ),
+        ('injection={"steps": 8}', AFTER_INJECT),
+        ('injection={"text_windows": 10}', {"injection_text": 1} | AFTER_INJECT),
         ('zoo={"verify_inputs": 100}', {"build_shard": 2} | AFTER_MANIFEST),
         (
             'zoo={"splits": {"train": 0.8, "test": 0.15}}',
@@ -86,10 +130,12 @@ def test_a_second_run_has_nothing_to_do(finished_smoke_run):
         (
             "seed=1",
             {"sample_programs": 3, "select_programs": 1, "build_shard": 2}
+            | {"pretrain_tiny": 1, "check_tasks": 1, "injection_text": 1, "evaluate_base": 1}
             | AFTER_MANIFEST
             | {"study_program": 1, "study_summary": 1}
             | AFTER_STUDY_PROGRAM
-            | {"study_library": 1, "study_library_figure": 1},
+            | {"study_library": 1, "study_library_figure": 1}
+            | AFTER_INJECT,
         ),
     ],
 )

@@ -8,6 +8,7 @@ from tracrlab.cluster.array_tasks import become_own_task
 from tracrlab.cluster.starting import start_on_slurm
 from tracrlab.config import Config, load_config, section
 from tracrlab.errors import TracrLabError
+from tracrlab.tasks.registry import task_names
 
 # A task of a SLURM job array leaves this process here; every other process goes on.
 become_own_task(sys.argv)
@@ -24,6 +25,9 @@ shell.prefix(
 wildcard_constraints:
     shard=r"\d{5}",
     name=r"[a-z][a-z0-9_]*",
+    task=r"[a-z][a-z0-9_]*",
+    method="finetune_kl|tracr_injection|interchange",
+    run=r"\d+",
 
 
 # Before the first job is submitted: what SLURM cannot run, or would run wrong, ends in a sentence.
@@ -80,6 +84,93 @@ def selected_folder(wildcards, input) -> str:
 def shards_folder(wildcards, input) -> str:
     """Give the folder of a rule's verified shards."""
     return str(Path(input.shards[0]).parent)
+
+
+#: Where the base model `tiny` is pretrained.
+TINY_FOLDER = "results/injection/tiny"
+
+#: Keys of the injection that a run of training does not read, and those that measuring reads.
+NOT_TRAINED_WITH = tuple(
+    f"injection.{key}" for key in ("tasks", "methods", "seeds", "tiny", "data", "noise_norms")
+)
+TEXT_MADE_WITH = (
+    "seed",
+    "injection.weights",
+    *(f"injection.{key}" for key in ("base", "text", "text_batch", "text_length", "text_windows")),
+)
+MEASURED_WITH = (
+    "seed",
+    *(
+        f"injection.{key}"
+        for key in ("base", "data", "train_examples", "test_examples", "ood_examples")
+    ),
+)
+
+
+def base_model_folder() -> list[str]:
+    """Give the folder that the base model must have been pretrained in, if it is `tiny`."""
+    return [TINY_FOLDER] if settings.injection.base == "tiny" else []
+
+
+def base_model_flag() -> str:
+    """Give the option that names that folder."""
+    return f"--base-folder {TINY_FOLDER}" if settings.injection.base == "tiny" else ""
+
+
+def base_model_table() -> list[str]:
+    """Give the table of held-out perplexities of the base model, if it is `tiny`."""
+    return [f"{TINY_FOLDER}.csv"] if settings.injection.base == "tiny" else []
+
+
+def own_task_files() -> list[str]:
+    """Give the Python files of the user's own tasks."""
+    return [path for path in settings.injection.tasks if path.endswith(".py")]
+
+
+def task_reference(wildcards) -> str:
+    """Give what the configuration calls a task: a name, or the path of a Python file."""
+    return task_names(settings.injection.tasks)[wildcards.task]
+
+
+def task_file(wildcards) -> list[str]:
+    """Give the Python file of a task of the user's own."""
+    reference = task_names(settings.injection.tasks).get(wildcards.task, "")
+    return [reference] if reference.endswith(".py") else []
+
+
+def injection_files(name: str, methods) -> list[str]:
+    """Give one file of every task, method and run."""
+    return [
+        f"results/injection/{task}/{method}/{run}/{name}"
+        for task in task_names(settings.injection.tasks)
+        for method in methods
+        for run in range(settings.injection.seeds)
+    ]
+
+
+def injection_evaluations() -> list[str]:
+    """Give the measurements of every injected model, and of the base model on every task."""
+    bases = [
+        f"results/injection/{task}/no_edit/evaluation.csv"
+        for task in task_names(settings.injection.tasks)
+    ]
+    return bases + injection_files("evaluation.csv", methods=settings.injection.methods)
+
+
+def injection_pictures() -> list[str]:
+    """Give the pictures of the first run of every method that aligns variables."""
+    pictures = ("variables", "noise", "interchange", "decoded", "streams")
+    return figure_files(
+        "injection_losses",
+        "injection_ood",
+        *(
+            f"injection_{picture}_{task}_{method}"
+            for picture in pictures
+            for task in task_names(settings.injection.tasks)
+            for method in settings.injection.methods
+            if method != "finetune_kl"
+        ),
+    )
 
 
 def output_folder(wildcards, output) -> str:

@@ -143,7 +143,7 @@ def _model_and_input(
 
 
 def save_figure(figure, out: list[Path], config: str, dpi: int | None) -> None:
-    """Write a figure; `dpi` is that of the configuration where it is not given."""
+    """Writes a figure; --dpi goes before the configuration's."""
     from tracrlab.config import load_config
     from tracrlab.figures.style import save
 

@@ -1,0 +1,1 @@
+"""Compiled algorithms inside pretrained language models: Tracr-injection, and past it."""

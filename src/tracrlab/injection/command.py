@@ -1,0 +1,241 @@
+"""`tracrlab inject`, `evaluate`, `decode`, and the steps of the injection that rules call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tracrlab.errors import TracrLabError
+
+app = typer.Typer(help="Steps of the injection; rules call them.", no_args_is_help=True)
+
+ConfigOption = Annotated[
+    str,
+    typer.Option(
+        "--config", help="A YAML file, or a JSON object; what it leaves out has defaults."
+    ),
+]
+BaseFolder = Annotated[
+    Path | None, typer.Option("--base-folder", help="Folder of the pretrained base model `tiny`.")
+]
+Outputs = Annotated[
+    list[Path], typer.Option("--out", help="File to write; .csv or .md. Give it again for more.")
+]
+Model = Annotated[Path, typer.Argument(help="Folder of an injected model.")]
+
+
+def inject(
+    task: Annotated[str, typer.Argument(help="A task's name, or a Python file that holds one.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    method: Annotated[
+        str, typer.Option(help="finetune_kl, tracr_injection or interchange.")
+    ] = "tracr_injection",
+    run: Annotated[int, typer.Option(help="Number of the run; its seed is seed + run.")] = 0,
+    losses: Annotated[Path | None, typer.Option(help="CSV of losses and accuracies.")] = None,
+    timing: Annotated[Path | None, typer.Option(help="JSON of what took how long.")] = None,
+    text: Annotated[
+        Path | None, typer.Option(help="Windows that `injection text` wrote; none: made anew.")
+    ] = None,
+    base_folder: BaseFolder = None,
+    config: ConfigOption = "{}",
+) -> None:
+    """Distil a task's compiled program into a language model.
+
+    A run that is stopped goes on from its checkpoint when it is started again.
+
+    Example: tracrlab inject count --base-folder results/injection/tiny --out count_model
+    """
+    import json
+
+    from tracrlab.config import load_config
+    from tracrlab.files import write_text
+    from tracrlab.injection.base_models import load_base
+    from tracrlab.injection.data import load_data
+    from tracrlab.injection.methods import FINETUNE, INJECTION, INTERCHANGE
+    from tracrlab.injection.model_folder import save_model, write_losses
+    from tracrlab.injection.training import StoppedError, TrainingData, train
+    from tracrlab.injection.windows import load_windows, make_windows
+    from tracrlab.tasks.registry import load_task
+
+    if method not in (FINETUNE, INJECTION, INTERCHANGE):
+        raise TracrLabError(
+            f"--method is {method!r}; it takes {FINETUNE}, {INJECTION} or {INTERCHANGE}."
+        )
+    settings = load_config(config)
+    own = settings.injection
+    found = load_task(task)
+    model, tokenizer = load_base(own.base, base_folder)
+    data = load_data(found, tokenizer, model.config.max_position_embeddings, settings, train=True)
+    windows = (
+        make_windows(tokenizer, own, settings.seed) if text is None else load_windows(text, own)
+    )
+    checkpoint = out.with_name(f"{out.name}.checkpoint.safetensors")
+    seed = settings.seed + run
+    material = TrainingData(data.train, data.held_out, windows, data.excluded())
+    try:
+        injected = train(model, data.program, material, own, method, seed, checkpoint)
+    except StoppedError as stopped:
+        raise TracrLabError(
+            f"{stopped}; {checkpoint} holds the run, and the same command goes on with it."
+        ) from None
+    if not injected.writes:
+        return
+    codes = data.program.codes(data.train.symbols)[data.train.supervised]
+    meta = {"task": task, "method": method, "seed": seed, "run": run, "base": own.base}
+    meta["example"] = data.encoded.examples[0].prompt
+    save_model(out, injected, tokenizer, data.program, data.encoded, codes, meta)
+    if losses is not None:
+        write_losses(losses, injected)
+    if timing is not None:
+        write_text(timing, json.dumps(injected.timing, indent=1) + "\n")
+    checkpoint.unlink(missing_ok=True)
+    print(injected.losses.tail(1).to_string(index=False))
+
+
+def evaluate(
+    out: Outputs,
+    model: Annotated[
+        Path | None, typer.Argument(help="Folder of an injected model; none: the base model.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Task; of an injected model its own.")] = None,
+    base_folder: BaseFolder = None,
+    config: ConfigOption = "{}",
+) -> None:
+    """Measure a model: answers on every set, perplexity, LAMBADA, SST-2 and MRPC.
+
+    Example: tracrlab evaluate count_model --out count.csv
+    """
+    from tracrlab.config import load_config
+    from tracrlab.injection.base_models import load_base
+    from tracrlab.injection.data import load_data
+    from tracrlab.injection.measuring import measure
+    from tracrlab.injection.model_folder import load_model
+    from tracrlab.injection.streams import StreamModel, fastest_device
+    from tracrlab.tables import write_tables
+    from tracrlab.tasks.registry import load_task
+
+    settings = load_config(config)
+    if model is None:
+        if task is None:
+            raise TracrLabError("without a model, --task says what the base model is measured on.")
+        language_model, tokenizer = load_base(settings.injection.base, base_folder)
+        streams, method, run = StreamModel(language_model), "no_edit", 0
+    else:
+        injected = load_model(model)
+        streams, tokenizer = injected.model, injected.tokenizer
+        method, run = injected.meta["method"], injected.meta["run"]
+        task = task or injected.meta["task"]
+    streams.to(fastest_device())
+    positions = streams.model.config.max_position_embeddings
+    data = load_data(load_task(task), tokenizer, positions, settings, train=False)
+    table = measure(streams, tokenizer, data, settings.injection, method, settings.seed + run)
+    write_tables(table, out)
+    print(table[["set", "count", "accuracy", "low", "high"]].round(1).to_string(index=False))
+
+
+def decode(
+    model: Model,
+    prompt: Annotated[str, typer.Argument(help="A prompt of the task, up to its answer.")],
+    layer: Annotated[
+        int | None, typer.Option(help="Layer of the model to read; the last aligned one.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the table as .csv or .md.")] = None,
+) -> None:
+    """Print every RASP variable at every token of a prompt, read from the model's stream.
+
+    Example: tracrlab decode count_model "What is the number of 'X' in this text? x y x. Answer: "
+    """
+    from tracrlab.injection.model_folder import load_model, read_prompt
+    from tracrlab.injection.variables import decoded_table
+    from tracrlab.tables import write_tables
+
+    injected = load_model(model)
+    tokens, texts, _ = read_prompt(injected, prompt)
+    table = decoded_table(injected, tokens, texts, _stage_number(injected.alignment, layer))
+    if out is not None:
+        write_tables(table, [out])
+    print(table.to_string())
+
+
+@app.command("text")
+def write_text_windows(
+    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
+    base_folder: BaseFolder = None,
+    config: ConfigOption = "{}",
+) -> None:
+    """Cut the plain text that models stay close on into windows of tokens, once for all runs."""
+    from tracrlab.config import load_config
+    from tracrlab.injection.base_models import load_base
+    from tracrlab.injection.windows import make_windows, save_windows
+
+    settings = load_config(config)
+    _, tokenizer = load_base(settings.injection.base, base_folder)
+    windows = make_windows(tokenizer, settings.injection, settings.seed)
+    save_windows(out, windows)
+    print(f"{out}: {len(windows):,} windows of {settings.injection.text_length} tokens")
+
+
+@app.command()
+def tables(
+    evaluations: Annotated[list[Path], typer.Argument(help="Tables that evaluate wrote.")],
+    task_table: Annotated[list[Path], typer.Option(help="Where to write it; again for more.")],
+    ood_table: Annotated[list[Path], typer.Option(help="Where to write it; again for more.")],
+) -> None:
+    """Put evaluations together: accuracies and retention, and the sets outside the range."""
+    import pandas as pd
+
+    from tracrlab.injection import result_tables
+    from tracrlab.tables import write_tables
+
+    table = result_tables.merged([pd.read_csv(path) for path in evaluations])
+    write_tables(result_tables.task_table(table), task_table)
+    write_tables(result_tables.ood_table(table), ood_table)
+
+
+@app.command()
+def look(
+    model: Model,
+    variables: Annotated[Path, typer.Option(help="CSV: decoded variables.")],
+    noise: Annotated[Path, typer.Option(help="CSV: accuracy under noise.")],
+    interchange: Annotated[Path, typer.Option(help="CSV: interchange accuracy.")],
+    config: ConfigOption = "{}",
+) -> None:
+    """Look into an injected model: decoded variables, noise, interchange interventions."""
+    from tracrlab.config import load_config
+    from tracrlab.injection.data import load_data
+    from tracrlab.injection.interchange import interchange_table
+    from tracrlab.injection.model_folder import load_model
+    from tracrlab.injection.noise import noise_table
+    from tracrlab.injection.streams import fastest_device
+    from tracrlab.injection.variables import variable_table
+    from tracrlab.tables import write_tables
+    from tracrlab.tasks.registry import load_task
+
+    settings = load_config(config)
+    injected = load_model(model).to(fastest_device())
+    positions = injected.model.model.config.max_position_embeddings
+    task = load_task(injected.meta["task"])
+    data = load_data(task, injected.tokenizer, positions, settings, train=False)
+    decoded = variable_table(injected, data.program, data.held_out)
+    write_tables(decoded, [variables])
+    norms = settings.injection.noise_norms
+    write_tables(noise_table(injected, data.held_out, norms, settings.seed), [noise])
+    swapped = interchange_table(injected, data.program, data.held_out, settings.seed)
+    write_tables(swapped, [interchange])
+    last = decoded[decoded["compiled_stage"] == decoded["compiled_stage"].max()]
+    print(last[["variable", "accuracy", "chance"]].round(1).to_string(index=False))
+    print(swapped.round(1).to_string(index=False))
+
+
+def _stage_number(alignment, layer: int | None) -> int:
+    """Number of the aligned stage behind a layer of the model (0: the embedding)."""
+    if layer is None:
+        return len(alignment.model_stages) - 1
+    if 2 * layer not in alignment.model_stages:
+        known = sorted({stage // 2 for stage in alignment.model_stages if stage % 2 == 0})
+        raise TracrLabError(
+            f"--layer is {layer}; the program was aligned with {', '.join(map(str, known))}."
+        )
+    return alignment.model_stages.index(2 * layer)

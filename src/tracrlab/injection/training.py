@@ -1,0 +1,330 @@
+"""Distilling a compiled program into a language model (Tracr-injection, section 3; appendix B).
+
+A run's batches depend on the seed and the step alone and the model has no dropout, so a run that
+was stopped goes on from its checkpoint exactly as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from tracrlab.config import InjectionConfig
+from tracrlab.errors import TracrLabError
+from tracrlab.injection.alignment import Alignment, LinearMap, carried_directions, pair_stages
+from tracrlab.injection.batches import Batches, BatchSettings
+from tracrlab.injection.checkpoint import load_checkpoint, save_checkpoint
+from tracrlab.injection.compiled import CompiledProgram
+from tracrlab.injection.evaluation import accuracy
+from tracrlab.injection.methods import FINETUNE, INTERCHANGE, InjectionStep, Terms
+from tracrlab.injection.prompts import Examples, PromptInterchange
+from tracrlab.injection.reference import Reference
+from tracrlab.injection.streams import StreamModel
+
+#: Examples on which the compiled model's own forward pass is compared with the targets.
+CHECKED = 4
+#: Held-out examples whose accuracy stands in the loss table.
+WATCHED = 200
+
+
+class StoppedError(Exception):
+    """Training was asked to stop; the checkpoint is written."""
+
+
+@dataclass
+class TrainingData:
+    """What a run learns from.
+
+    Attributes:
+      train, held_out: examples of the training range.
+      text: windows of plain text, int64 [windows, length].
+      excluded: prompts that no interchange may make: those of every test set.
+    """
+
+    train: Examples
+    held_out: Examples
+    text: np.ndarray
+    excluded: set[bytes] = field(default_factory=set)
+
+
+@dataclass
+class Injected:
+    """A trained model.
+
+    Attributes:
+      model: the model.
+      linear_map: its linear map; None where nothing was aligned.
+      alignment: what faces what.
+      losses: one line a measured step.
+      timing: seconds of steps, of batches and targets, and counts.
+      writes: whether this process, of several that train together, writes the results.
+    """
+
+    model: StreamModel
+    linear_map: LinearMap | None
+    alignment: Alignment
+    losses: pd.DataFrame
+    timing: dict[str, float]
+    writes: bool = True
+
+
+def align(
+    program: CompiledProgram, model: StreamModel, codes: np.ndarray, config: InjectionConfig
+) -> Alignment:
+    """What faces what, by configuration.
+
+    Args:
+      program: the compiled program.
+      model: the language model.
+      codes: values at the supervised positions, float32 [positions, variables].
+      config: the configuration.
+    """
+    settings = config.alignment
+    compiled, facing = pair_stages(program.layers, model.layers, settings.pairing, settings.stages)
+    directions = carried_directions(program, codes, settings.directions, settings.min_share)
+    return Alignment(compiled, facing, directions)
+
+
+def train(
+    model: torch.nn.Module,
+    program: CompiledProgram,
+    data: TrainingData,
+    config: InjectionConfig,
+    method: str,
+    seed: int,
+    checkpoint: Path | None = None,
+) -> Injected:
+    """Trains a model by one method.
+
+    Args:
+      model: a causal language model; it is trained in place.
+      program: the compiled program.
+      data: what to learn from.
+      config: how.
+      method: "finetune_kl", "tracr_injection" or "interchange".
+      seed: root of the run's random numbers.
+      checkpoint: where the run is kept while it lasts, and continued from; removed at its end by
+        the caller.
+
+    Raises:
+      StoppedError: after SIGTERM, once the checkpoint is written.
+      TracrLabError: where program, model and configuration do not fit together, or the loss is no
+        longer a number.
+    """
+    from accelerate import Accelerator, DistributedDataParallelKwargs
+
+    start = time.perf_counter()
+    torch.manual_seed(seed)
+    streams = StreamModel(model.eval())
+    codes = program.codes(data.train.symbols)
+    program.check_streams(data.train.take(np.arange(min(CHECKED, len(data.train)))).symbols)
+    alignment = align(program, streams, codes[data.train.supervised], config)
+    target_seconds = time.perf_counter() - start
+
+    accelerator = Accelerator(
+        mixed_precision=_precision(config.precision),
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+    batches = _batches(
+        program, alignment, data, codes, config, method, seed, accelerator, streams.width
+    )
+    linear_map = None
+    if method != FINETUNE:
+        generator = torch.Generator().manual_seed(seed)
+        linear_map = LinearMap(
+            streams.width,
+            len(alignment.directions),
+            bias=config.alignment.bias,
+            generator=generator,
+        )
+    reference = Reference(streams, data.text, accelerator.device)
+    module = InjectionStep(
+        streams, program, alignment, _terms(config, method, program), linear_map
+    ).to(accelerator.device)
+    if linear_map is not None and config.swap != "none":
+        module.kept_basis()  # an empty swap is refused before anything is trained
+    optimizer = _optimizer(module, config)
+    prepared, optimizer = accelerator.prepare(module, optimizer)
+
+    identity = {"config": config.model_dump(mode="json"), "method": method, "seed": seed}
+    state = {"step": 0, "lines": []}
+    if checkpoint is not None:
+        state = load_checkpoint(checkpoint, module, optimizer, identity) or state
+        if state["step"]:
+            print(f"going on from step {state['step']:,} of {checkpoint}", file=sys.stderr)
+    run = _Run(accelerator, prepared, module, optimizer, config, batches, reference, data, identity)
+    timing = run.steps(state, checkpoint)
+    timing |= {
+        "target_seconds": target_seconds + batches.seconds,
+        "examples": len(data.train),
+        "aligned_directions": len(alignment.directions),
+    }
+    lines = pd.DataFrame(state["lines"])
+    writes = accelerator.is_main_process
+    return Injected(streams, linear_map, alignment, lines, timing, writes)
+
+
+class _Run:
+    """The loop over steps, with its table, checkpoints and clock."""
+
+    def __init__(
+        self, accelerator, prepared, module, optimizer, config, batches, reference, data, identity
+    ):
+        self.accelerator, self.prepared, self.module = accelerator, prepared, module
+        self.optimizer, self.config, self.batches = optimizer, config, batches
+        self.reference, self.data, self.identity = reference, data, identity
+
+    def steps(self, state: dict, checkpoint: Path | None) -> dict[str, float]:
+        """Runs the steps that are left; `state` is kept up to date."""
+        from tracrlab.progress import progress
+
+        config, first = self.config, state["step"]
+        watched = self.data.held_out.take(np.arange(min(WATCHED, len(self.data.held_out))))
+        seconds, recent = 0.0, state.pop("recent", [])
+        with _stopping() as stop:
+            for step in progress(range(first, config.steps), config.steps - first, "training"):
+                start = time.perf_counter()
+                recent.append(self._step(step))
+                seconds += time.perf_counter() - start
+                state["step"] = step + 1
+                if (step + 1) % config.measure_steps == 0 or step + 1 == config.steps:
+                    state["lines"].append(self._line(step + 1, recent, watched))
+                    recent = []
+                ended = step + 1 == config.steps
+                due = (step + 1) % config.checkpoint_steps == 0 and not ended
+                if checkpoint is not None and (due or stop.asked) and not ended:
+                    self._keep(checkpoint, state | {"recent": recent})
+                if stop.asked and not ended:
+                    raise StoppedError(f"stopped at step {step + 1:,}")
+        return {"steps": config.steps - first, "step_seconds": seconds}
+
+    def _step(self, step: int) -> dict[str, float]:
+        config, accelerator = self.config, self.accelerator
+        rate = schedule(step, config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["peak"]
+        world = accelerator.num_processes
+        batch = self.batches.batch(step * world + accelerator.process_index)
+        with accelerator.autocast():
+            losses = self.prepared(batch, self.reference.part(batch))
+        if not torch.isfinite(losses["loss"]):
+            raise TracrLabError(
+                f"the loss is {losses['loss'].item()} at step {step + 1:,}; lower "
+                "injection.learning_rate or set injection.clip."
+            )
+        accelerator.backward(losses["loss"])
+        if config.clip:
+            accelerator.clip_grad_norm_(self.module.parameters(), config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return {name: loss.item() for name, loss in losses.items()}
+
+    def _line(self, step: int, recent: list[dict], watched: Examples) -> dict:
+        means = {name: float(np.mean([entry[name] for entry in recent])) for name in recent[0]}
+        with self.accelerator.autocast():
+            share = accuracy(self.module.model, watched).percent
+        return {"step": step, **means, "held_out_accuracy": share}
+
+    def _keep(self, checkpoint: Path, state: dict) -> None:
+        if self.accelerator.is_main_process:
+            save_checkpoint(checkpoint, self.module, self.optimizer, self.identity, state)
+        self.accelerator.wait_for_everyone()
+
+
+def schedule(step: int, config: InjectionConfig) -> float:
+    """The share of the peak rate at a step (from 0)."""
+    rise = round(config.warm_up * config.steps)
+    if step < rise:
+        return (step + 1) / rise
+    if config.schedule == "constant":
+        return 1.0
+    done = (step - rise) / max(1, config.steps - rise)
+    return 1 - done if config.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _terms(config: InjectionConfig, method: str, program: CompiledProgram) -> Terms:
+    weights = config.weights
+    if method == FINETUNE:
+        return Terms(answer=weights.answer, alignment=0.0, text=weights.text, swap="none")
+    return Terms(
+        answer=weights.answer,
+        alignment=weights.alignment,
+        text=weights.text,
+        divisor=program.layers if config.alignment.divisor == "layers" else None,
+        swap=config.swap,
+        swap_share=config.swap_share,
+    )
+
+
+def _batches(
+    program, alignment, data: TrainingData, codes, config, method, seed, accelerator, width
+) -> Batches:
+    if config.batch % accelerator.num_processes:
+        raise TracrLabError(
+            f"injection.batch is {config.batch}, which {accelerator.num_processes} processes "
+            "cannot share; make it a multiple."
+        )
+    interchange = None
+    if method == INTERCHANGE:
+        fillers = np.unique(data.text) if data.text.size else np.zeros(0, dtype=np.int64)
+        interchange = PromptInterchange(program, data.train, codes, fillers, data.excluded)
+    settings = BatchSettings(
+        seed=seed,
+        rows=config.batch // accelerator.num_processes,
+        width=width,
+        align="none" if method == FINETUNE else config.alignment.positions,
+        prompts=config.interchange.prompts if method == INTERCHANGE else 0.0,
+        variables=config.interchange.variables if method == INTERCHANGE else 0.0,
+        windows=config.text_batch if config.weights.text > 0 else 0,
+        text_length=data.text.shape[1],
+        text_places=config.text_places,
+    )
+    return Batches(settings, program, alignment, data.train, codes, len(data.text), interchange)
+
+
+def _optimizer(module: InjectionStep, config: InjectionConfig) -> torch.optim.Optimizer:
+    groups = [{"params": list(module.model.parameters()), "peak": config.learning_rate}]
+    if module.linear_map is not None:
+        own = list(module.linear_map.parameters())
+        groups.append({"params": own, "peak": config.map_learning_rate})
+    return torch.optim.AdamW(groups, lr=0.0, weight_decay=0.0, fused=True)
+
+
+def _precision(precision: str) -> str:
+    if precision == "auto":
+        has = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        return "bf16" if has else "no"
+    return "bf16" if precision == "bf16" else "no"
+
+
+@dataclass
+class _Stop:
+    asked: bool = False
+
+
+@contextmanager
+def _stopping():
+    """Notes SIGTERM, so that the step in hand ends and a checkpoint is written."""
+    stop = _Stop()
+
+    def note(*_):
+        stop.asked = True
+
+    try:
+        before = signal.signal(signal.SIGTERM, note)
+    except ValueError:  # not the main thread: someone else handles signals
+        yield stop
+        return
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before)

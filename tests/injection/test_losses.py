@@ -1,0 +1,32 @@
+"""The losses on numbers worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from tracrlab.injection.losses import alignment_loss, answer_loss, text_loss
+
+
+def test_cosine_loss_by_hand():
+    # stage 0: parallel (0) and opposite (2); stage 1: orthogonal (1) and 45 degrees (1 - 1/sqrt 2)
+    mapped = torch.tensor([[[2.0, 0], [-1, 0]], [[0, 3], [1, 1]]])
+    compiled = torch.tensor([[[1.0, 0], [1, 0]], [[1, 0], [1, 0]]])
+    by_stage = [(0 + 2) / 2, (1 + 1 - 1 / math.sqrt(2)) / 2]
+    assert alignment_loss(mapped, compiled).item() == pytest.approx(sum(by_stage) / 2)
+    # k + 1 = 2 stages, divided by k = 1 as the paper prints it
+    assert alignment_loss(mapped, compiled, 1).item() == pytest.approx(sum(by_stage))
+
+
+def test_cross_entropy_by_hand():
+    logits = torch.log(torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]))
+    expected = -(math.log(0.25) + math.log(0.8)) / 2
+    assert answer_loss(logits, torch.tensor([1, 2])).item() == pytest.approx(expected)
+
+
+def test_divergence_by_hand():
+    reference = torch.log(torch.tensor([[0.5, 0.5], [0.9, 0.1]]))
+    logits = torch.log(torch.tensor([[0.25, 0.75], [0.9, 0.1]]))
+    first = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
+    assert text_loss(logits, reference).item() == pytest.approx(first / 2, abs=1e-6)
+    assert text_loss(reference, reference).item() == pytest.approx(0, abs=1e-6)
