@@ -243,6 +243,7 @@ def test_wrong_settings_are_one_sentence():
         Grammar(3, ops=ids("Select|True|"))
 
 
+@pytest.mark.slow
 def test_round_trips_over_a_million_tokens():
     """Token ids, padded batches and five-slot lines of programs walked through the mask."""
     rng = np.random.default_rng(5)

@@ -76,31 +76,30 @@ def test_the_first_step_is_plain_adamw_on_the_plain_loss(task, data):
 
 
 @pytest.mark.parametrize("method", ["tracr_injection", "interchange"])
-def test_a_stopped_run_ends_as_one_that_was_not_stopped(task, data, method, tmp_path):
+def test_a_stopped_run_ends_as_one_that_was_not_stopped(task, data, method, tmp_path, capsys):
     # The table has one line, the mean of steps before and after the stop.
     settings, path = config(measure_steps=6), tmp_path / "checkpoint.safetensors"
     whole = train(gpt2(), task[0], data, settings, method, seed=1)
-    stop_at(3, task, data, settings, method, path)
+    stop_in_the_first_step(task, data, settings, method, path)
     resumed = train(gpt2(), task[0], data, settings, method, seed=1, checkpoint=path)
+    assert "going on from step 1 of" in capsys.readouterr().err
     assert same(weights_of(whole.model.model), weights_of(resumed.model.model))
     assert torch.equal(whole.linear_map.weight, resumed.linear_map.weight)
     pd.testing.assert_frame_equal(whole.losses, resumed.losses)
 
 
-def stop_at(step, task, data, settings, method, path):
-    """Trains and is sent SIGTERM while the given step runs."""
+def stop_in_the_first_step(task, data, settings, method, path):
+    """Trains, and is sent SIGTERM while the first step runs."""
     seen = []
 
     def watch(*_):
         seen.append(1)
-        if len(seen) == step:
+        if len(seen) == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
     assert threading.current_thread() is threading.main_thread()
     model = gpt2()
-    # Positions are embedded once for the task and once for the text of a step.
     model.transformer.wpe.register_forward_pre_hook(watch)
-    settings = settings.model_copy(update={"checkpoint_steps": 1000})
     with pytest.raises(StoppedError):
         train(model, task[0], data, settings, method, seed=1, checkpoint=path)
 

@@ -34,7 +34,7 @@ def save_checkpoint(
         tensors |= {f"moment/{number}/{name}": torch.as_tensor(v) for name, v in entry.items()}
     # Cloned: safetensors refuses tensors that share memory.
     tensors = {name: value.detach().cpu().clone() for name, value in tensors.items()}
-    header = {_FORMAT: json.dumps({"identity": identity, "state": state}, sort_keys=True)}
+    header = {_FORMAT: json.dumps({"identity": identity, "state": state})}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata=header)
 
