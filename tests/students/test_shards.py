@@ -55,7 +55,7 @@ def zoo_of(config, kind, standard, folder):
     select_teachers(config, kind, standard, teachers)
     for listed, shard in zip(teachers, shards, strict=True):
         make_shard(config, kind, listed, shard)
-    write_student_manifest(config, kind, standard, shards, folder / "manifest.json")
+    write_student_manifest(config, kind, standard, teachers, shards, folder / "manifest.json")
     return folder / "manifest.json"
 
 
@@ -111,6 +111,19 @@ def test_a_student_that_claims_too_much_fails_its_verification(config, standard,
     _, info = open_parquet(shard, "zoo")
     pq.write_table(table.replace_schema_metadata(info.schema.metadata), shard)
     assert len(verify_shard(shard, None).failures) == table.num_rows
+
+
+def test_a_shard_of_other_teachers_is_named(config, standard, tmp_path):
+    zoo_of(config, "compressed", standard, tmp_path)
+    teachers = [tmp_path / f"teachers{number}.parquet" for number in range(2)]
+    shards = [tmp_path / f"shard{number}.parquet" for number in range(2)]
+    arguments = (config, "compressed", standard, teachers)
+    with pytest.raises(TracrLabError, match=r"shard1\.parquet was not made from .*teachers0"):
+        write_student_manifest(*arguments, shards[::-1], tmp_path / "other.json")
+    shards[1].unlink()
+    with pytest.raises(TracrLabError, match=r"shard1\.parquet"):
+        write_student_manifest(*arguments, shards, tmp_path / "other.json")
+    assert not (tmp_path / "other.json").exists()
 
 
 def test_teachers_of_a_shard_are_ordered_by_shape(config, standard, tmp_path):

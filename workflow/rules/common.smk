@@ -81,6 +81,11 @@ def selected_folder(wildcards, input) -> str:
     return str(Path(input.selected[0]).parent)
 
 
+def teachers_folder(wildcards, input) -> str:
+    """Give the folder of a rule's files of teachers."""
+    return str(Path(input.teachers[0]).parent)
+
+
 def shards_folder(wildcards, input) -> str:
     """Give the folder of a rule's verified shards."""
     return str(Path(input.shards[0]).parent)

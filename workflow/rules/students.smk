@@ -61,6 +61,10 @@ rule compress_shard:
 rule compressed_manifest:
     input:
         standard="results/zoo/standard/manifest.json",
+        teachers=expand(
+            "results/zoo/compressed/teachers/{shard}.parquet",
+            shard=shard_names(settings.students.compressed.shards),
+        ),
         shards=expand(
             "results/zoo/compressed/shards/{shard}.parquet",
             shard=shard_names(settings.students.compressed.shards),
@@ -79,12 +83,13 @@ rule compressed_manifest:
         runtime=60,
     params:
         config=section(settings, "seed", "students.compressed"),
+        teachers_dir=teachers_folder,
         shards_dir=shards_folder,
     message:
         f"Writing the manifest of {settings.students.compressed.shards} shards; log in {{log}}"
     shell:
         "tracrlab students manifest compressed {input.standard} --config {params.config:q} "
-        "--shards-dir {params.shards_dir} --out {output} &> {log}"
+        "--teachers-dir {params.teachers_dir} --shards-dir {params.shards_dir} --out {output} &> {log}"
 
 
 rule select_natural_teachers:
@@ -147,6 +152,10 @@ rule distil_shard:
 rule natural_manifest:
     input:
         standard="results/zoo/standard/manifest.json",
+        teachers=expand(
+            "results/zoo/natural/teachers/{shard}.parquet",
+            shard=shard_names(settings.students.natural.shards),
+        ),
         shards=expand(
             "results/zoo/natural/shards/{shard}.parquet",
             shard=shard_names(settings.students.natural.shards),
@@ -165,12 +174,13 @@ rule natural_manifest:
         runtime=60,
     params:
         config=section(settings, "seed", "students.natural"),
+        teachers_dir=teachers_folder,
         shards_dir=shards_folder,
     message:
         f"Writing the manifest of {settings.students.natural.shards} shards; log in {{log}}"
     shell:
         "tracrlab students manifest natural {input.standard} --config {params.config:q} "
-        "--shards-dir {params.shards_dir} --out {output} &> {log}"
+        "--teachers-dir {params.teachers_dir} --shards-dir {params.shards_dir} --out {output} &> {log}"
 
 
 rule student_outcomes:

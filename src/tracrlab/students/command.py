@@ -135,6 +135,7 @@ def make_command(
 def manifest(
     kind: KindArgument,
     standard: Annotated[Path, typer.Argument(help="The manifest of the standard zoo.")],
+    teachers_dir: Annotated[Path, typer.Option(help="Folder of the files of teachers.")],
     shards_dir: Annotated[Path, typer.Option(help="Folder of the shards.")],
     out: Annotated[Path, typer.Option(help="The manifest to write.")],
     config: ConfigOption = "config/config.yaml",
@@ -145,9 +146,10 @@ def manifest(
     from tracrlab.students.shards import write_student_manifest
 
     settings = load_config(config)
-    count = settings_of(settings, kind).shards
-    shards = [shards_dir / f"{number:05d}.parquet" for number in range(count)]
-    write_student_manifest(settings, kind, standard, shards, out)
+    names = [f"{number:05d}.parquet" for number in range(settings_of(settings, kind).shards)]
+    teachers = [teachers_dir / name for name in names]
+    shards = [shards_dir / name for name in names]
+    write_student_manifest(settings, kind, standard, teachers, shards, out)
 
 
 @app.command("losses")

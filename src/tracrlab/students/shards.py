@@ -22,6 +22,7 @@ from tracrlab.students.selecting import making_of, method_of, settings_of
 from tracrlab.students.shapes import Shape
 from tracrlab.students.student import Student, Teacher
 from tracrlab.zoo.building import plain_rows, zoo_columns
+from tracrlab.zoo.completeness import require_all
 from tracrlab.zoo.manifest import write_content
 from tracrlab.zoo.sampling import limits
 from tracrlab.zoo.schema import FileInfo, open_parquet
@@ -48,9 +49,10 @@ def make_shard(config: Config, kind: str, teachers: str | Path, out: str | Path)
     file, teachers_info = open_parquet(teachers, "teachers")
     rows = list(plain_rows(file, teachers))
     info = FileInfo.of("zoo", teachers_info.domain, teachers_info.seed, {})
+    teachers_sha256 = sha256(teachers)
     depends_on = {
         "configuration": settings_of(config, kind).model_dump(mode="json"),
-        "teachers": sha256(teachers),
+        "teachers": teachers_sha256,
         "kind": kind,
     }
     checkpoint = Checkpoint(f"{out}.checkpoint", json.dumps(depends_on, sort_keys=True))
@@ -66,7 +68,9 @@ def make_shard(config: Config, kind: str, teachers: str | Path, out: str | Path)
         accepted += not student.refusal
     students.sort(key=lambda student: (student.id, student.snapshot))
     by_id = {row["id"]: row for row in rows}
-    info.counts.update(_counts(by_id, students), left_out=teachers_info.counts)
+    info.counts.update(
+        _counts(by_id, students), left_out=teachers_info.counts, teachers_sha256=teachers_sha256
+    )
     with row_writer(out, info) as writer:
         for student in students:
             if not student.refusal:
@@ -125,22 +129,36 @@ def _columns(student: Student, info: FileInfo) -> dict[str, Any]:
 
 
 def write_student_manifest(
-    config: Config, kind: str, standard: str | Path, shards: Sequence[str | Path], out: str | Path
+    config: Config,
+    kind: str,
+    standard: str | Path,
+    teachers: Sequence[str | Path],
+    shards: Sequence[str | Path],
+    out: str | Path,
 ) -> None:
-    """Writes the manifest of a zoo of students.
+    """Writes the manifest of a zoo of students, after each shard is proved whole.
 
     Args:
       config: the configuration.
       kind: compressed or natural.
       standard: the manifest of the teachers' zoo, whose checksum is noted.
-      shards: the shards in order.
+      teachers: the files of teachers in order.
+      shards: the shards in order, one for each file of teachers.
       out: the manifest to write.
+
+    Raises:
+      TracrLabError: naming the first shard that is missing, damaged, or not of its teachers.
     """
     outcomes: Counter[tuple] = Counter()
     left_out: Counter[str] = Counter()
     snapshots = 0
-    for path in shards:
+    require_all([*teachers, *shards], "file of students")
+    for listed, path in zip(teachers, shards, strict=True):
         _, info = open_parquet(path, "zoo")
+        if info.counts.get("teachers_sha256") != sha256(listed):
+            raise TracrLabError(
+                f"the shard {path} was not made from {listed} as it is; make the shard again."
+            )
         for *key, count in info.counts["outcomes"]:
             outcomes[tuple(key)] += count
         left_out.update(info.counts["left_out"])
