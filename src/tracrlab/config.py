@@ -239,6 +239,9 @@ class StudentZoo(Section):
 class CompressedZoo(StudentZoo):
     """The compressed zoo: one matrix W is trained, all other weights are as compiled."""
 
+    training: StudentTraining = Field(
+        StudentTraining(steps=300), description="how they are trained"
+    )
     start: Literal["data", "random"] = Field(
         "data", description="start of W: from second moments of the data, or random orthonormal"
     )
