@@ -201,6 +201,12 @@ class StudentTraining(Section):
     )
 
 
+class CompressionTraining(StudentTraining):
+    """How W is trained: what is not right after 300 steps does not become so."""
+
+    steps: Count = Field(300, description="most training steps of a model")
+
+
 class StudentZoo(Section):
     """Keys that the compressed and the natural zoo share."""
 
@@ -239,9 +245,7 @@ class StudentZoo(Section):
 class CompressedZoo(StudentZoo):
     """The compressed zoo: one matrix W is trained, all other weights are as compiled."""
 
-    training: StudentTraining = Field(
-        StudentTraining(steps=300), description="how they are trained"
-    )
+    training: CompressionTraining = Field(CompressionTraining(), description="how they are trained")
     start: Literal["data", "random"] = Field(
         "data", description="start of W: from second moments of the data, or random orthonormal"
     )
