@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import replace
 
 from benchmarks.measure import cpu_seconds, machine
@@ -35,6 +36,7 @@ def variants(kind: str, method, making) -> dict:
 
 def main() -> None:
     """Prints the table."""
+    os.environ["NPROC"] = "1"  # XLA's threads: a job of the workflow has one
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=int, default=32)
     options = parser.parse_args()
