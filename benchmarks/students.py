@@ -17,8 +17,8 @@ from benchmarks.measure import cpu_seconds, machine
 def sampled_teachers(count: int, fewest: int, most: int) -> list:
     """Compiled programs of the default domain within the default limits of a teacher."""
     from tracrlab.compiler import compile_table
-    from tracrlab.config import StudentZoo
     from tracrlab.rasp.sampler import SamplerSettings, sample
+    from tracrlab.sections.students import StudentZoo
     from tracrlab.students.student import Teacher
 
     limits = StudentZoo()

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from tests.injection.tiny import END, counting_task, gpt2, llama
-from tracrlab.config import InjectionConfig
 from tracrlab.errors import TracrLabError
 from tracrlab.injection.evaluation import Accuracy, accuracy, answers, perplexity, wilson
 from tracrlab.injection.prompts import Examples
 from tracrlab.injection.result_tables import merged, ood_table, task_table
 from tracrlab.injection.streams import StreamModel
 from tracrlab.injection.training import TrainingData, train
+from tracrlab.sections.injection import InjectionConfig
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from tests.injection.tiny import counting_task, gpt2
-from tracrlab.config import InjectionConfig
 from tracrlab.injection.interchange import interchange_table
 from tracrlab.injection.model_folder import InjectedModel
 from tracrlab.injection.training import TrainingData, train
+from tracrlab.sections.injection import InjectionConfig
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tracrlab.config import TinyConfig, load_config
+from tracrlab.config import load_config
 from tracrlab.errors import TracrLabError
 from tracrlab.injection import pretraining
 from tracrlab.injection.base_models import load_base
@@ -20,6 +20,7 @@ from tracrlab.injection.pretraining import (
     schedule,
     train,
 )
+from tracrlab.sections.injection import TinyConfig
 
 SMALL = TinyConfig(
     layers=2, width=16, heads=2, context=16, steps=6, batch=4, negatives=64, checkpoint_every=2

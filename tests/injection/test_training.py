@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from tests.injection.tiny import counting_task, gpt2, llama
-from tracrlab.config import InjectionConfig
 from tracrlab.errors import TracrLabError
 from tracrlab.injection.batches import Batch
 from tracrlab.injection.checkpoint import load_checkpoint
@@ -18,6 +17,7 @@ from tracrlab.injection.evaluation import accuracy
 from tracrlab.injection.reference import Reference
 from tracrlab.injection.streams import StreamModel
 from tracrlab.injection.training import StoppedError, TrainingData, schedule, train
+from tracrlab.sections.injection import InjectionConfig
 
 #: Positions whose logits are compared, of two windows.
 PLACES = np.array([[0, 5, 11], [2, 3, 4]])

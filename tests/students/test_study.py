@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from tracrlab.compiler.forward import Trace, forward
-from tracrlab.config import StudyScale
 from tracrlab.errors import TracrLabError
+from tracrlab.sections.study import StudyScale
 from tracrlab.students.folding import fold
 from tracrlab.students.study import (
     Study,

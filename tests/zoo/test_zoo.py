@@ -8,11 +8,12 @@ import pytest
 
 from tests.zoo.conftest import ZOO, make_zoo
 from tracrlab.compiler import compile_table, verify
-from tracrlab.config import Splits, load_config
+from tracrlab.config import load_config
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp import Domain, evaluate
 from tracrlab.rasp.library import held_out_programs
 from tracrlab.rasp.sampler import sample
+from tracrlab.sections.zoo import Splits
 from tracrlab.zoo import load_manifest, read_rows, verify_shard
 from tracrlab.zoo.sampling import held_out_behaviours, sample_shard, sampler_settings
 from tracrlab.zoo.schema import ZOO_SCHEMA

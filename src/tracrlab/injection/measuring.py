@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tracrlab.config import InjectionConfig
 from tracrlab.injection.data import TaskData
 from tracrlab.injection.evaluation import accuracy, perplexity
 from tracrlab.injection.hub import load_data_set
@@ -14,6 +13,7 @@ from tracrlab.injection.result_tables import HELD_OUT
 from tracrlab.injection.retention import retention
 from tracrlab.injection.streams import StreamModel
 from tracrlab.injection.text import load_text, part_documents, token_windows
+from tracrlab.sections.injection import InjectionConfig
 
 #: Windows that a perplexity is measured on, and their length in tokens.
 WINDOWS, WINDOW = 100, 128

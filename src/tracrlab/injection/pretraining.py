@@ -22,12 +22,12 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 
-from tracrlab.config import TinyConfig
 from tracrlab.errors import TracrLabError
 from tracrlab.files import atomic_path
 from tracrlab.injection.base_models import gpt2_tokenizer
 from tracrlab.injection.text import load_text, part_documents, token_windows
 from tracrlab.progress import progress
+from tracrlab.sections.injection import TinyConfig
 
 #: Share of the drawn tokens that are uniform over the vocabulary; the others are as in the text.
 UNIFORM = 0.5

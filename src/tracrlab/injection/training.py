@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tracrlab.config import InjectionConfig
 from tracrlab.errors import TracrLabError
 from tracrlab.injection.alignment import Alignment, LinearMap, carried_directions, pair_stages
 from tracrlab.injection.batches import Batches, BatchSettings
@@ -29,6 +28,7 @@ from tracrlab.injection.methods import FINETUNE, INTERCHANGE, InjectionStep, Ter
 from tracrlab.injection.prompts import Examples, PromptInterchange
 from tracrlab.injection.reference import Reference
 from tracrlab.injection.streams import StreamModel
+from tracrlab.sections.injection import InjectionConfig
 
 #: Examples on which the compiled model's own forward pass is compared with the targets.
 CHECKED = 4

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tracrlab.config import InjectionConfig
 from tracrlab.errors import TracrLabError
 from tracrlab.files import atomic_path
 from tracrlab.injection.text import load_text, part_documents, token_windows
+from tracrlab.sections.injection import InjectionConfig
 
 #: Characters of text for each token that is wanted; more than enough.
 CHARACTERS = 8

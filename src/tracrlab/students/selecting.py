@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tracrlab.config import Config, StudentZoo
+from tracrlab.config import Config
 from tracrlab.errors import TracrLabError
+from tracrlab.sections.students import StudentZoo
 from tracrlab.students.compressing import Compression
 from tracrlab.students.making import Making, Method
 from tracrlab.students.natural import Natural

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tracrlab.config import StudyScale
 from tracrlab.errors import TracrLabError
+from tracrlab.sections.study import StudyScale
 from tracrlab.students.study import StudySettings, spread_widths
 from tracrlab.students.study_measures import GRADIENT, PCA
 

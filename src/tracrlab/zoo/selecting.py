@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tracrlab.config import Config, Splits
+from tracrlab.config import Config
 from tracrlab.errors import TracrLabError
 from tracrlab.progress import progress
+from tracrlab.sections.zoo import Splits
 from tracrlab.zoo.completeness import check_programs, require_all
 from tracrlab.zoo.schema import FileInfo, damaged, open_parquet
 from tracrlab.zoo.writing import row_writer

@@ -1,0 +1,1 @@
+"""The sections of the configuration, one module each; `tracrlab.config` puts them together."""

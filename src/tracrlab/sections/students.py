@@ -1,0 +1,120 @@
+"""Compressed and natural students, and the comparison of losses."""
+
+import math
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from tracrlab.sections.section import MAX_OPS, Count, Ops, Ratio, Section, Share, takes
+
+
+class StudentTraining(Section):
+    """How students are trained, many side by side."""
+
+    steps: Count = Field(600, description="most training steps of a model")
+    chunk: Count = Field(50, description="steps between two looks at all inputs")
+    lanes: Count = Field(16, description="models trained side by side in one job")
+    batch: Count = Field(32, description="inputs of a step")
+    pool: Count = Field(512, description="inputs that the batches of a chunk are drawn from")
+    mined: float = Field(
+        0.5, ge=0, lt=1, description="share of the pool drawn from inputs that are still wrong"
+    )
+    learning_rate: float = Field(1e-2, gt=0, description="peak of the schedule")
+    warm_up: Share = Field(0.1, description="share of the steps over which the rate rises")
+    clip: float = Field(1.0, gt=0, description="largest norm of a model's gradient")
+    layer_loss: Literal["l2", "l1", "cross_entropy", "none"] = Field(
+        "l2", description="distance of half-layer outputs to the teacher's"
+    )
+    layer_weight: float = Field(0.2, ge=0, description="factor of that distance")
+    output_loss: Literal["l2", "cross_entropy", "both", "none"] = Field(
+        "both", description="distance of the outputs; always `l2` where the output is a number"
+    )
+    combine: Literal["sum", "product"] = Field("sum", description="how the two make one loss")
+    samples: Literal["vocabulary", "random", "combined"] = Field(
+        "vocabulary",
+        description="inputs of the vocabulary, random residual streams (W alone), or both as "
+        "the thesis combines them (its Figure 6.4)",
+    )
+
+
+class CompressionTraining(StudentTraining):
+    """How W is trained: what is not right after 300 steps does not become so."""
+
+    steps: Count = Field(300, description="most training steps of a model")
+
+
+class StudentZoo(Section):
+    """Keys that the compressed and the natural zoo share."""
+
+    models: Count = Field(400, description="teachers taken from the standard zoo, in its order")
+    ops: tuple[Ops, Ops] = Field(
+        (3, 8),
+        description="fewest and most ops of a teacher's program",
+        json_schema_extra=takes(f"two integers from 1 to {MAX_OPS}, the smaller first"),
+    )
+    ratio: Ratio = Field(0.5, description="width of a student's residual stream over its teacher's")
+    max_d_model: Count = Field(96, description="widest teacher; wider ones are counted, not used")
+    max_mlp_hidden: Count = Field(256, description="widest MLP of a teacher, likewise")
+    target_loss: float = Field(
+        0.05, gt=0, description="an exact student leaves training at this mean square loss"
+    )
+    snapshots: int = Field(
+        0, ge=0, le=100, description="further copies of an accepted student, a chunk of steps apart"
+    )
+    rotate: bool = Field(False, description="turn each student's residual basis at random")
+    shard_size: Count = Field(200, description="teachers of a shard, and of a job")
+    training: StudentTraining = Field(StudentTraining(), description="how they are trained")
+
+    @field_validator("ops")
+    @classmethod
+    def _ordered(cls, ops: tuple[int, int]) -> tuple[int, int]:
+        if ops[0] > ops[1]:
+            raise ValueError("the first number must not exceed the second")
+        return ops
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return math.ceil(self.models / self.shard_size)
+
+
+class CompressedZoo(StudentZoo):
+    """The compressed zoo: one matrix W is trained, all other weights are as compiled."""
+
+    training: CompressionTraining = Field(CompressionTraining(), description="how they are trained")
+    start: Literal["data", "random"] = Field(
+        "data", description="start of W: from second moments of the data, or random orthonormal"
+    )
+    noise: float = Field(0.0, ge=0, description="noise on the start, over its standard deviation")
+
+
+class NaturalZoo(StudentZoo):
+    """The natural zoo: every weight is trained from a Xavier start."""
+
+    @model_validator(mode="after")
+    def _inputs_are_symbols(self) -> Self:
+        if self.training.samples != "vocabulary":
+            raise ValueError("training.samples must be vocabulary: W alone has random streams")
+        return self
+
+
+class LossTable(Section):
+    """The comparison of losses for compression (thesis, Tables 6.1 to 6.3)."""
+
+    programs: Count = Field(12, description="programs that are compressed with every loss")
+    ops: tuple[Ops, Ops] = Field(
+        (4, 6),
+        description="fewest and most ops of them",
+        json_schema_extra=takes(f"two integers from 1 to {MAX_OPS}, the smaller first"),
+    )
+    steps: Count = Field(300, description="training steps of each")
+
+    _ordered = field_validator("ops")(StudentZoo._ordered.__func__)
+
+
+class StudentsConfig(Section):
+    """Students of the standard zoo's models."""
+
+    compressed: CompressedZoo = Field(CompressedZoo(), description="the compressed zoo")
+    natural: NaturalZoo = Field(NaturalZoo(), description="the natural zoo")
+    loss_table: LossTable = Field(LossTable(), description="the comparison of losses")
