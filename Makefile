@@ -28,8 +28,8 @@ setup: .venv/.installed ## .venv with the locked packages and this package in it
 run: setup ## the workflow with config/config.yaml, into results/
 	$(BIN)/snakemake --profile profiles/local all
 
-test: setup lint ## lint, then every test
-	$(BIN)/python -m pytest
+test: setup lint ## lint, then every test, a file at a time on each core
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 test-slurm: setup ## the SLURM profile, on a cluster that the tests start on this machine (docs/cluster.md)
 	$(BIN)/python -m pytest tests/slurm -m "slurm and not accounting" -rs
