@@ -55,7 +55,7 @@ def inject(
     from tracrlab.injection.data import load_data
     from tracrlab.injection.methods import FINETUNE, INJECTION, INTERCHANGE
     from tracrlab.injection.model_folder import save_model, write_losses
-    from tracrlab.injection.training import StoppedError, TrainingData, train
+    from tracrlab.injection.training import TrainingData, train
     from tracrlab.injection.windows import load_windows, make_windows
     from tracrlab.tasks.registry import load_task
 
@@ -74,12 +74,7 @@ def inject(
     checkpoint = out.with_name(f"{out.name}.checkpoint.safetensors")
     seed = settings.seed + run
     material = TrainingData(data.train, data.held_out, windows, data.excluded())
-    try:
-        injected = train(model, data.program, material, own, method, seed, checkpoint)
-    except StoppedError as stopped:
-        raise TracrLabError(
-            f"{stopped}; {checkpoint} holds the run, and the same command goes on with it."
-        ) from None
+    injected = train(model, data.program, material, own, method, seed, checkpoint)
     if not injected.writes:
         return
     codes = data.program.codes(data.train.symbols)[data.train.supervised]

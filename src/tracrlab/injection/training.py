@@ -7,10 +7,8 @@ was stopped goes on from its checkpoint exactly as if it had not been.
 from __future__ import annotations
 
 import math
-import signal
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,15 +27,12 @@ from tracrlab.injection.prompts import Examples, PromptInterchange
 from tracrlab.injection.reference import Reference
 from tracrlab.injection.streams import StreamModel
 from tracrlab.sections.injection import InjectionConfig
+from tracrlab.stopping import StoppedError, stopping
 
 #: Examples on which the compiled model's own forward pass is compared with the targets.
 CHECKED = 4
 #: Held-out examples whose accuracy stands in the loss table.
 WATCHED = 200
-
-
-class StoppedError(Exception):
-    """Training was asked to stop; the checkpoint is written."""
 
 
 @dataclass
@@ -190,7 +185,7 @@ class _Run:
         config, first = self.config, state["step"]
         watched = self.data.held_out.take(np.arange(min(WATCHED, len(self.data.held_out))))
         seconds, recent = 0.0, state.pop("recent", [])
-        with _stopping() as stop:
+        with stopping() as stop:
             for step in progress(range(first, config.steps), config.steps - first, "training"):
                 start = time.perf_counter()
                 recent.append(self._step(step))
@@ -204,7 +199,7 @@ class _Run:
                 if checkpoint is not None and (due or stop.asked) and not ended:
                     self._keep(checkpoint, state | {"recent": recent})
                 if stop.asked and not ended:
-                    raise StoppedError(f"stopped at step {step + 1:,}")
+                    raise StoppedError(f"stopped at step {step + 1:,}; {checkpoint} holds the run")
         return {"steps": config.steps - first, "step_seconds": seconds}
 
     def _step(self, step: int) -> dict[str, float]:
@@ -304,27 +299,3 @@ def _precision(precision: str) -> str:
         has = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
         return "bf16" if has else "no"
     return "bf16" if precision == "bf16" else "no"
-
-
-@dataclass
-class _Stop:
-    asked: bool = False
-
-
-@contextmanager
-def _stopping():
-    """Notes SIGTERM, so that the step in hand ends and a checkpoint is written."""
-    stop = _Stop()
-
-    def note(*_):
-        stop.asked = True
-
-    try:
-        before = signal.signal(signal.SIGTERM, note)
-    except ValueError:  # not the main thread: someone else handles signals
-        yield stop
-        return
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGTERM, before)
