@@ -19,6 +19,7 @@ from tracrlab.figures.superposition_command import app as study_figure_app
 from tracrlab.injection.base_command import check_tasks, pretrain_tiny
 from tracrlab.injection.command import app as injection_app
 from tracrlab.injection.command import decode, evaluate, inject
+from tracrlab.stopping import STOPPED_EXIT_CODE, StoppedError
 from tracrlab.students.command import app as students_app
 from tracrlab.students.command import compress, distil
 from tracrlab.students.study_command import app as study_app
@@ -70,6 +71,9 @@ def main() -> None:
     except TracrLabError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except StoppedError as stopped:
+        print(f"{stopped}; the same command goes on from there.", file=sys.stderr)
+        sys.exit(STOPPED_EXIT_CODE)
     except BrokenPipeError:
         sys.exit(141)
 

@@ -8,6 +8,7 @@ than for a few.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -58,6 +59,9 @@ class Batch:
       patched: which of the aligned positions have a patch, as its number, else -1.
       patches: interventions on variables, or None.
       text: numbers of the text windows; places: positions of each whose logits are compared.
+      donors: the row that each row is swapped with, -1 for none [rows]; None in a whole batch,
+        where it is the row before.
+      weights: what each loss counts by in a part of a batch (`sharing.share`).
     """
 
     tokens: np.ndarray
@@ -72,6 +76,8 @@ class Batch:
     patches: Patches | None
     text: np.ndarray
     places: np.ndarray
+    donors: np.ndarray | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
