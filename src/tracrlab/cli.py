@@ -72,6 +72,17 @@ def main() -> None:
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(141)
+    except (OSError, MemoryError) as error:
+        print(f"error: the machine refuses: {_refusal(error)}.", file=sys.stderr)
+        sys.exit(2)
+
+
+def _refusal(error: OSError | MemoryError) -> str:
+    """What the machine refuses, and for which file."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; give the process more, or smaller work"
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{(error.strerror or str(error)).lower()}{where}"
 
 
 @app.command()
