@@ -178,6 +178,21 @@ def zoo_stats(
     write_tables(statistics_table(rows, rejections), out)
 
 
+@zoo_app.command("leaks")
+def zoo_leaks(
+    manifests: Annotated[list[Path], typer.Argument(help="The manifests of all zoos.")],
+    out: Outputs,
+) -> None:
+    """Count the test programs that equal or behave like one in training; any is an error."""
+    from tracrlab.tables import write_tables
+    from tracrlab.zoo.leaks import leak_table, require_no_leak
+
+    table = leak_table(manifests)
+    print(table.to_string(index=False))
+    require_no_leak(table)
+    write_tables(table, out)
+
+
 @app.command()
 def library(out: Outputs) -> None:
     """Compile every library program and write its sizes as a table."""

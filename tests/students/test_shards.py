@@ -111,6 +111,7 @@ def test_a_student_that_claims_too_much_fails_its_verification(config, standard,
     table = table.set_column(column, field, pa.array(broken, field.type))
     _, info = open_parquet(shard, "zoo")
     pq.write_table(table.replace_schema_metadata(info.schema.metadata), shard)
+    seal(shard)
     assert len(verify_shard(shard, None).failures) == table.num_rows
 
 
