@@ -76,6 +76,17 @@ def main() -> None:
         sys.exit(STOPPED_EXIT_CODE)
     except BrokenPipeError:
         sys.exit(141)
+    except (OSError, MemoryError) as error:
+        print(f"error: the machine refuses: {_refusal(error)}.", file=sys.stderr)
+        sys.exit(2)
+
+
+def _refusal(error: OSError | MemoryError) -> str:
+    """What the machine refuses, and for which file."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; give the process more, or smaller work"
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{(error.strerror or str(error)).lower()}{where}"
 
 
 @app.command()
@@ -169,6 +180,21 @@ def zoo_stats(
 
     rows, rejections, _ = load_rows(manifest)
     write_tables(statistics_table(rows, rejections), out)
+
+
+@zoo_app.command("leaks")
+def zoo_leaks(
+    manifests: Annotated[list[Path], typer.Argument(help="The manifests of all zoos.")],
+    out: Outputs,
+) -> None:
+    """Count the test programs that equal or behave like one in training; any is an error."""
+    from tracrlab.tables import write_tables
+    from tracrlab.zoo.leaks import leak_table, require_no_leak
+
+    table = leak_table(manifests)
+    print(table.to_string(index=False))
+    require_no_leak(table)
+    write_tables(table, out)
 
 
 @app.command()

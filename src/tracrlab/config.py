@@ -8,6 +8,7 @@ that it reads (`section`), so that a changed key reruns exactly its descendants.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from tracrlab.sections.section import Section
 from tracrlab.sections.students import StudentsConfig
 from tracrlab.sections.study import StudyConfig
 from tracrlab.sections.zoo import ZooConfig
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 class Config(Section):
@@ -74,7 +77,7 @@ def _read(source: str | Path | dict[str, Any]) -> tuple[str, Any]:
     if isinstance(source, str) and source.lstrip().startswith("{"):
         try:
             return "the inline configuration", json.loads(source)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise TracrLabError(f"the inline configuration is not valid JSON: {error}.") from None
     try:
         values = yaml.safe_load(Path(source).read_text(encoding="utf-8"))
@@ -84,6 +87,8 @@ def _read(source: str | Path | dict[str, Any]) -> tuple[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise TracrLabError(f"{source}: the file cannot be read ({error}).") from None
+    except (ValueError, RecursionError) as error:
+        raise TracrLabError(f"{source}: the file is not valid YAML ({error}).") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -120,7 +125,14 @@ def section(config: Config, *names: str, without: tuple[str, ...] = ()) -> str:
         for group in groups:
             target = target[group]
         del target[key]
-    return json.dumps(kept, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+    # Snakemake reads a name in braces as a wildcard; JSON's own stand before a quote or bracket.
+    return _STRING.sub(lambda found: _escaped(found[0]), text)
+
+
+def _escaped(text: str) -> str:
+    """A JSON string with its braces spelled as numbers."""
+    return text.replace("{", "\\u007b").replace("}", "\\u007d")
 
 
 def generated_files(root: Path) -> Iterator[tuple[Path, str]]:

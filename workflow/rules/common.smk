@@ -8,6 +8,7 @@ from tracrlab.cluster.array_tasks import become_own_task
 from tracrlab.cluster.starting import start_on_slurm
 from tracrlab.config import Config, load_config, section
 from tracrlab.errors import TracrLabError
+from tracrlab.run_lock import hold_folder
 from tracrlab.tasks.registry import task_names
 
 # A task of a SLURM job array leaves this process here; every other process goes on.
@@ -30,9 +31,11 @@ wildcard_constraints:
     run=r"\d+",
 
 
-# Before the first job is submitted: what SLURM cannot run, or would run wrong, ends in a sentence.
+# Before the first job is submitted: a second run in the folder, and what SLURM cannot run, or would
+# run wrong, end in a sentence.
 onstart:
     try:
+        hold_folder(workflow)
         start_on_slurm(workflow)
     except TracrLabError as error:
         sys.exit(f"error: {error}")

@@ -74,6 +74,7 @@ def _inject(
     """Trains one model, alone or as one of several processes; the main one writes."""
     import json
 
+    from tracrlab.checkpoint_files import remove_checkpoint
     from tracrlab.config import load_config
     from tracrlab.files import write_text
     from tracrlab.injection.base_models import load_base
@@ -105,7 +106,7 @@ def _inject(
         write_losses(losses, injected)
     if timing is not None:
         write_text(timing, json.dumps(injected.timing, indent=1) + "\n")
-    checkpoint.unlink(missing_ok=True)
+    remove_checkpoint(checkpoint)
     print(injected.losses.tail(1).to_string(index=False))
 
 

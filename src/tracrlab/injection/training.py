@@ -20,7 +20,7 @@ import torch
 from tracrlab.errors import TracrLabError
 from tracrlab.injection.alignment import Alignment, LinearMap, carried_directions, pair_stages
 from tracrlab.injection.batches import Batches, BatchSettings
-from tracrlab.injection.checkpoint import load_checkpoint, save_checkpoint
+from tracrlab.injection.checkpoint import array_digest, load_checkpoint, save_checkpoint
 from tracrlab.injection.compiled import CompiledProgram
 from tracrlab.injection.evaluation import accuracy
 from tracrlab.injection.methods import FINETUNE, INTERCHANGE, InjectionStep, Terms
@@ -152,7 +152,12 @@ def train(
     optimizer = _optimizer(module, config)
     prepared, optimizer = accelerator.prepare(module, optimizer)
 
-    identity = {"config": config.model_dump(mode="json"), "method": method, "seed": seed}
+    identity = {
+        "config": config.model_dump(mode="json"),
+        "method": method,
+        "seed": seed,
+        "inputs": array_digest([*model.state_dict().values(), data.train.tokens, data.text]),
+    }
     state = {"step": 0, "lines": []}
     if checkpoint is not None:
         state = load_checkpoint(checkpoint, module, optimizer, identity) or state
