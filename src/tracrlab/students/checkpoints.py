@@ -48,8 +48,15 @@ class Checkpoint:
         self.lanes: dict[int, Trained] = {}
         self._left: set[int] = set()
         self._written = time.monotonic()
+        self._refinement: Checkpoint | None = None
         if self.path and (self.path.exists() or previous_of(self.path).exists()):
             self._read()
+
+    def of_refinement(self) -> Checkpoint:
+        """The checkpoint of the second training of the same models, in a file beside this one."""
+        if self._refinement is None:
+            self._refinement = Checkpoint(self._refinement_path, self.settings)
+        return self._refinement
 
     def has_left(self, id_: int) -> bool:
         """Whether a model has left training."""
@@ -66,6 +73,11 @@ class Checkpoint:
         """Writes all states if it is time to."""
         if self.path and time.monotonic() - self._written >= INTERVAL:
             self.write(lanes)
+
+    def write_if_kept(self) -> None:
+        """Writes all states at the end of a training, so that the next begins from its results."""
+        if self.path:
+            self.write(())
 
     def write(self, lanes: Iterable[Trained]) -> None:
         """Writes all states."""
@@ -87,9 +99,14 @@ class Checkpoint:
         self._written = time.monotonic()
 
     def remove(self) -> None:
-        """Deletes the file: the job is done."""
-        if self.path:
-            remove_checkpoint(self.path)
+        """Deletes the files: the job is done."""
+        for path in (self.path, self._refinement_path):
+            if path:
+                remove_checkpoint(path)
+
+    @property
+    def _refinement_path(self) -> Path | None:
+        return self.path and self.path.with_name(f"{self.path.name}.refinement")
 
     def _read(self) -> None:
         found = read_checkpoint(
