@@ -149,6 +149,7 @@ class Batches:
                 for step in steps
             ]
         )
+        order = order[self._by_length(order, generator)]
         examples, codes = self.examples.take(order), None
         if self.interchange is not None and settings.prompts > 0:
             changed = generator.random(len(order)) < settings.prompts
@@ -164,6 +165,17 @@ class Batches:
             self._batch(step, examples, codes, patches, np.arange(i * rows, (i + 1) * rows))
             for i, step in enumerate(steps)
         ]
+
+    def _by_length(self, order: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Puts rows of like length into the same batch, as padding is computed like any token.
+
+        The batches of a block come in random order, and the rows of each batch.
+        """
+        rows = self.settings.rows
+        mixed = generator.permutation(len(order))
+        found = mixed[np.argsort(self.examples.lengths[order[mixed]], kind="stable")]
+        found = generator.permutation(found.reshape(-1, rows), axis=0)
+        return generator.permuted(found, axis=1).ravel()
 
     def _interchanged(
         self, bases: Examples, order: np.ndarray, changed: np.ndarray, generator

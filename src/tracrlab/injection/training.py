@@ -122,6 +122,8 @@ def train(
     start = time.perf_counter()
     torch.manual_seed(seed)
     streams = StreamModel(model.eval())
+    if config.trained == "blocks":
+        freeze_embeddings(model)
     codes = program.codes(data.train.symbols)
     program.check_streams(data.train.take(np.arange(min(CHECKED, len(data.train)))).symbols)
     alignment = align(program, streams, codes[data.train.supervised], config)
@@ -263,6 +265,15 @@ def schedule(step: int, config: InjectionConfig) -> float:
     return 1 - done if config.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
 
 
+def freeze_embeddings(model: torch.nn.Module) -> None:
+    """Keeps the token embeddings, and the head that reads them or has its own, as they are.
+
+    Their gradients are as large as the vocabulary and cost a third of a step of a small model.
+    """
+    for part in (model.get_input_embeddings(), model.get_output_embeddings()):
+        part.requires_grad_(False)
+
+
 def _terms(config: InjectionConfig, method: str, program: CompiledProgram) -> Terms:
     weights = config.weights
     if method == FINETUNE:
@@ -301,7 +312,8 @@ def _batches(
 
 
 def _optimizer(module: InjectionStep, config: InjectionConfig) -> torch.optim.Optimizer:
-    groups = [{"params": list(module.model.parameters()), "peak": config.learning_rate}]
+    trained = [weight for weight in module.model.parameters() if weight.requires_grad]
+    groups = [{"params": trained, "peak": config.learning_rate}]
     if module.linear_map is not None:
         own = list(module.linear_map.parameters())
         groups.append({"params": own, "peak": config.map_learning_rate})
