@@ -38,6 +38,6 @@ def load(folder: str | Path) -> tuple[HookedTransformer, dict]:
 
 
 def encode(about: dict, symbols) -> torch.Tensor:
-    """One input as the model takes it, the beginning-of-sequence symbol in front; [1, positions]."""
+    """One input as the model takes it [1, positions], beginning-of-sequence symbol in front."""
     known = about["input_symbols"]
     return torch.tensor([[known.index(symbol) for symbol in (about["bos"], *symbols)]])

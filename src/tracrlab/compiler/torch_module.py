@@ -1,7 +1,7 @@
 """A compiled RASP program as a plain PyTorch module. This file needs only torch and safetensors.
 
-A transformer without biases and layer norm, with ReLU in its MLPs; each layer has its own sizes, and
-one without attention, or without an MLP, has none. Position 0 is the beginning-of-sequence symbol.
+A transformer without biases and layer norm, with ReLU in its MLPs; each layer has its own sizes,
+and one without attention, or without an MLP, has none. Position 0 is the beginning of the sequence.
 """
 
 from __future__ import annotations

@@ -106,7 +106,9 @@ def hook_of(part: Component, layers: int) -> str:
 def _s_ops(circuit: Circuit) -> list[dict]:
     """Every op of the program and the inputs: who computes it, and where its values are."""
     program = circuit.program
-    kinds = {name: (op.kind, op.encoding) for name, op in zip(program.names, program.ops, strict=True)}
+    kinds = {
+        name: (op.kind, op.encoding) for name, op in zip(program.names, program.ops, strict=True)
+    }
     parts = [part for part in circuit.components if part.kind in (EMBEDDING, HEAD, NEURONS)]
     return [
         {

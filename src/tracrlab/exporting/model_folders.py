@@ -1,4 +1,4 @@
-"""A compiled model as a folder that runs without Tracr Lab: weights, settings, and one file of code.
+"""A compiled model as a folder that runs without Tracr Lab: weights, settings, a file of code.
 
 Every folder has ``model.safetensors``, ``config.json`` and a ``README.md`` with the lines that load
 it. Nothing is pickled.
@@ -42,8 +42,10 @@ def write_transformer_lens(model: CompiledModel, folder: str | Path) -> None:
 
 
 def write_haiku(model: CompiledModel, folder: str | Path) -> None:
-    """Writes Tracr's Haiku parameters: tensor ``transformer/layer_0/attn/query/w`` is the parameter
-    ``w`` of the module before the last slash.
+    """Writes Tracr's Haiku parameters.
+
+    The tensor ``transformer/layer_0/attn/query/w`` is the parameter ``w`` of the module that is
+    named before the last slash.
     """
     from tracrlab.compiler.haiku import haiku_parameters
     from tracrlab.compiler.to_torch import torch_config
@@ -140,5 +142,6 @@ for name, value in load_file("model.safetensors").items():
     parameters.setdefault(module, {{}})[parameter] = value
 unembed = parameters.pop("unembed")["w"]
 # parameters: those of tracr.transformer.model.CompiledTransformerModel, which multiplies the last
-# residual stream with `unembed`. An input like {example!r} is one of rows of `input_symbols`, BOS first.
+# residual stream with `unembed`. Its inputs are row numbers of `input_symbols` in config.json, that
+# of the beginning-of-sequence symbol first.
 """
