@@ -62,8 +62,13 @@ def figure_files(*names: str) -> list[str]:
 
 
 def reported_figure(name: str, **flags) -> list[str]:
-    """Give the files of one figure, each shown in the report with the caption in `flags`."""
-    return [report(path, category="Figures", **flags) for path in figure_files(name)]
+    """Give the files of one figure; the report shows one of them, with the caption in `flags`.
+
+    A browser shows .png and .svg in place wherever the page is opened, and asks about a .pdf.
+    """
+    paths = figure_files(name)
+    shown = min(paths, key=lambda path: (".png", ".svg", ".pdf").index(Path(path).suffix))
+    return [report(path, **flags) if path == shown else path for path in paths]
 
 
 def out_flags(wildcards, output) -> list[str]:
