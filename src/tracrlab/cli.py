@@ -19,7 +19,7 @@ from tracrlab.figures.superposition_command import app as study_figure_app
 from tracrlab.injection.base_command import check_tasks, pretrain_tiny
 from tracrlab.injection.command import app as injection_app
 from tracrlab.injection.command import decode, evaluate, inject
-from tracrlab.report.command import results_index
+from tracrlab.report.command import app as results_app
 from tracrlab.students.command import app as students_app
 from tracrlab.students.command import compress, distil
 from tracrlab.students.study_command import app as study_app
@@ -41,7 +41,7 @@ app.add_typer(injection_app, name="injection")
 for command in (compress, distil, inject, evaluate, decode, pretrain_tiny, check_tasks):
     app.command()(command)
 app.command("cluster-check")(cluster_check)
-app.command("results-index")(results_index)
+app.add_typer(results_app, name="results")
 
 ConfigOption = Annotated[
     str,

@@ -8,6 +8,7 @@ from tracrlab.cluster.array_tasks import become_own_task
 from tracrlab.cluster.starting import start_on_slurm
 from tracrlab.config import Config, load_config, section
 from tracrlab.errors import TracrLabError
+from tracrlab.report.results import page_of
 from tracrlab.tasks.registry import task_names
 
 # A task of a SLURM job array leaves this process here; every other process goes on.
@@ -69,6 +70,15 @@ def reported_figure(name: str, **flags) -> list[str]:
     paths = figure_files(name)
     shown = min(paths, key=lambda path: (".png", ".svg", ".pdf").index(Path(path).suffix))
     return [report(path, **flags) if path == shown else path for path in paths]
+
+
+#: The tables that the report shows as pages; rules/results.smk fills it.
+TABLES = []
+
+
+def table_page_files(wildcards) -> list[str]:
+    """Give the page of every table, once all rules are read."""
+    return [page_of(table.files[0]) for table in TABLES]
 
 
 def out_flags(wildcards, output) -> list[str]:

@@ -21,6 +21,7 @@ table { border-collapse: collapse; }
 th { position: sticky; top: 0; background: #eef2f6; text-align: left; vertical-align: bottom; }
 th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid #dde2e7; max-width: 28rem; }
 td { vertical-align: top; }
+.long { min-width: 18rem; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr:hover td { background: #f6f8fa; }
 </style>
@@ -55,7 +56,7 @@ def table_page(table: pd.DataFrame, title: str, caption: str, source: Path) -> s
     """
     from jinja2 import Environment
 
-    kinds = ["number" if pd.api.types.is_numeric_dtype(table[name]) else "" for name in table]
+    kinds = [_kind(table[name]) for name in table]
     rows = [
         [(_cell(value), kind) for value, kind in zip(row, kinds, strict=True)]
         for row in table.itertuples(index=False)
@@ -68,6 +69,12 @@ def table_page(table: pd.DataFrame, title: str, caption: str, source: Path) -> s
         rows=rows,
         source=source.as_posix(),
     )
+
+
+def _kind(column: pd.Series) -> str:
+    if pd.api.types.is_numeric_dtype(column):
+        return "number"
+    return "long" if column.astype(str).str.len().max() > 40 else ""
 
 
 def _cell(value) -> str:
