@@ -19,6 +19,7 @@ from tracrlab.figures.superposition_command import app as study_figure_app
 from tracrlab.injection.base_command import check_tasks, pretrain_tiny
 from tracrlab.injection.command import app as injection_app
 from tracrlab.injection.command import decode, evaluate, inject
+from tracrlab.report.command import app as results_app
 from tracrlab.stopping import STOPPED_EXIT_CODE, StoppedError
 from tracrlab.students.command import app as students_app
 from tracrlab.students.command import compress, distil
@@ -41,6 +42,7 @@ app.add_typer(injection_app, name="injection")
 for command in (compress, distil, inject, evaluate, decode, pretrain_tiny, check_tasks):
     app.command()(command)
 app.command("cluster-check")(cluster_check)
+app.add_typer(results_app, name="results")
 
 ConfigOption = Annotated[
     str,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tracrlab.figures.command import ConfigOption, DpiOption, Outputs, save_figure
+from tracrlab.figures.command import figure_command
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 app = typer.Typer(help="Pictures of injected models.", no_args_is_help=True)
 
@@ -18,13 +21,10 @@ Prompt = Annotated[
 ]
 
 
-@app.command()
+@figure_command(app)
 def losses(
     tables: Annotated[list[Path], typer.Argument(help="Loss tables, TASK/METHOD/RUN/losses.csv.")],
-    out: Outputs,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
-) -> None:
+) -> Figure:
     """Draw losses and held-out accuracies over the steps; names are taken from the folders."""
     import pandas as pd
 
@@ -34,45 +34,38 @@ def losses(
     for path in tables:
         task, method, run = path.parts[-4:-1]
         parts.append(pd.read_csv(path).assign(task=task, method=method, run=run))
-    save_figure(losses_figure(pd.concat(parts, ignore_index=True)), out, config, dpi)
+    return losses_figure(pd.concat(parts, ignore_index=True))
 
 
-@app.command()
-def ood(table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None) -> None:
+@figure_command(app)
+def ood(table: Table) -> Figure:
     """Draw accuracies outside the training range with the paper's."""
-    _draw("ood_figure", table, out, config, dpi)
+    return _drawn("ood_figure", table)
 
 
-@app.command()
-def variables(
-    table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None
-) -> None:
+@figure_command(app)
+def variables(table: Table) -> Figure:
     """Draw how often each variable is decoded right, by layer."""
-    _draw("variables_figure", table, out, config, dpi)
+    return _drawn("variables_figure", table)
 
 
-@app.command()
-def noise(table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None) -> None:
+@figure_command(app)
+def noise(table: Table) -> Figure:
     """Draw accuracy against the norm of noise."""
-    _draw("noise_figure", table, out, config, dpi)
+    return _drawn("noise_figure", table)
 
 
-@app.command()
-def interchange(
-    table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None
-) -> None:
+@figure_command(app)
+def interchange(table: Table) -> Figure:
     """Draw how often answers follow interchanged variables."""
-    _draw("interchange_figure", table, out, config, dpi)
+    return _drawn("interchange_figure", table)
 
 
-@app.command()
+@figure_command(app)
 def decoded(
     model: Model,
-    out: Outputs,
     prompt: Prompt = None,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
-) -> None:
+) -> Figure:
     """Draw every decoded variable at every token of a prompt."""
     from tracrlab.figures.injection import decoded_figure
     from tracrlab.injection.model_folder import load_model, read_prompt
@@ -80,17 +73,14 @@ def decoded(
 
     injected = load_model(model)
     tokens, texts, _ = read_prompt(injected, prompt or injected.meta["example"])
-    save_figure(decoded_figure(decoded_table(injected, tokens, texts)), out, config, dpi)
+    return decoded_figure(decoded_table(injected, tokens, texts))
 
 
-@app.command()
+@figure_command(app)
 def streams(
     model: Model,
-    out: Outputs,
     prompt: Prompt = None,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
-) -> None:
+) -> Figure:
     """Draw the residual stream of a prompt behind the last aligned layer, raw and mapped."""
     import numpy as np
     import torch
@@ -106,12 +96,13 @@ def streams(
     mapped = mapped_streams(injected, np.array([tokens]))[-1, 0]
     labels = [injected.labels[direction] for direction in injected.alignment.directions]
     raw = run.streams[stage][0].float().numpy()
-    save_figure(streams_figure(raw, mapped, texts, labels), out, config, dpi)
+    return streams_figure(raw, mapped, texts, labels)
 
 
-def _draw(name: str, table: Path, out: list[Path], config: str, dpi: int | None) -> None:
+def _drawn(name: str, table: Path) -> Figure:
+    """The figure that a function of `tracrlab.figures.injection` draws of a table."""
     import pandas as pd
 
     from tracrlab.figures import injection
 
-    save_figure(getattr(injection, name)(pd.read_csv(table)), out, config, dpi)
+    return getattr(injection, name)(pd.read_csv(table))
