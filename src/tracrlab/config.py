@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError
 
 from tracrlab.config_reference import reference_files, sentence
 from tracrlab.errors import TracrLabError
+from tracrlab.sections.decompiler import DecompilerConfig
 from tracrlab.sections.figures import FiguresConfig
 from tracrlab.sections.injection import InjectionConfig
 from tracrlab.sections.section import Section
@@ -41,6 +42,9 @@ class Config(Section):
     study: StudyConfig = Field(StudyConfig(), description="the superposition study")
     injection: InjectionConfig = Field(
         InjectionConfig(), description="programs distilled into a language model"
+    )
+    decompiler: DecompilerConfig = Field(
+        DecompilerConfig(), description="meta-models that read weights and write programs"
     )
     figures: FiguresConfig = Field(FiguresConfig(), description="the pictures")
 

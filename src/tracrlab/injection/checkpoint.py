@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tracrlab.checkpoint_files import DAMAGE, read_checkpoint, write_checkpoint
 from tracrlab.errors import TracrLabError
+from tracrlab.optimizer_state import load_optimizer, optimizer_tensors
 
 _FORMAT = "tracrlab_injection_checkpoint"
 
@@ -32,9 +33,7 @@ def save_checkpoint(
     from safetensors.torch import save_file
 
     tensors = {f"weight/{name}": value for name, value in module.named_parameters()}
-    moments = optimizer.state_dict()["state"]
-    for number, entry in moments.items():
-        tensors |= {f"moment/{number}/{name}": torch.as_tensor(v) for name, v in entry.items()}
+    tensors |= optimizer_tensors(optimizer)
     # Cloned: safetensors refuses tensors that share memory.
     tensors = {name: value.detach().cpu().clone() for name, value in tensors.items()}
     header = {"identity": identity, "state": state}
@@ -61,7 +60,7 @@ def load_checkpoint(
         with torch.no_grad():
             for name, value in module.named_parameters():
                 value.copy_(tensors[f"weight/{name}"])
-        _load_moments(optimizer, tensors)
+        load_optimizer(optimizer, tensors)
         return header["state"]
     except DAMAGE as error:
         raise TracrLabError(
@@ -77,13 +76,3 @@ def array_digest(arrays: Iterable[Tensor | np.ndarray]) -> str:
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)} ".encode())
         digest.update(tensor.view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    state = optimizer.state_dict()
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("moment/"):
-            _, number, key = name.split("/")
-            moments.setdefault(int(number), {})[key] = value
-    optimizer.load_state_dict({**state, "state": moments})
