@@ -12,6 +12,8 @@ from typing import Annotated
 import typer
 
 from tracrlab.cluster.command import cluster_check
+from tracrlab.decompiler.command import app as decompiler_app
+from tracrlab.decompiler.command import decompile
 from tracrlab.errors import TracrLabError
 from tracrlab.figures.command import app as figure_app
 from tracrlab.figures.injection_command import app as injection_figure_app
@@ -39,6 +41,8 @@ app.add_typer(students_app, name="students")
 figure_app.add_typer(study_figure_app, name="study")
 app.add_typer(study_app, name="study")
 app.add_typer(injection_app, name="injection")
+app.add_typer(decompiler_app, name="decompiler")
+app.command()(decompile)
 for command in (compress, distil, inject, evaluate, decode, pretrain_tiny, check_tasks):
     app.command()(command)
 app.command("cluster-check")(cluster_check)

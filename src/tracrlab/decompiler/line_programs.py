@@ -8,7 +8,6 @@ the grammar allows it; execution then says whether one of the programs is right.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 import numpy as np
 
@@ -26,35 +25,34 @@ from tracrlab.rasp.tokens import END, VOCABULARY
 #: Constants that are filled in, in the order in which they are tried.
 CONSTANTS = tuple(ID[name] for name in ("=1", "=2", "=0", "=3", "=-1", "=4", "=0.5"))
 #: Prefixes that are tried for one program's lines before the search is given up.
-MOST_PREFIXES = 2000
+MOST_PREFIXES = 500
 
 _FIRST_VARIABLE = ARGUMENT_SLOT.index(INPUTS[0])
 
 
-def completions(lines: np.ndarray, grammar: Grammar, limit: int) -> list[Program]:
+def completions(lines: np.ndarray, grammar: Grammar) -> Iterator[Program]:
     """Programs with these lines, what they leave out filled in.
 
     Args:
       lines: int64 [15, 5]; lines after the last are all 0.
       grammar: what is valid.
-      limit: most programs that are made.
 
-    Returns:
-      different programs, first those that differ from the first choices in the last lines; none
-      where no valid program has these lines.
+    Yields:
+      different programs, those first that differ from the first choices in the last lines alone;
+      none where no valid program has these lines.
     """
     used = np.flatnonzero(lines[:, 0] > 0)
     if not len(used) or (used != np.arange(len(used))).any() or len(used) > grammar.max_ops:
-        return []
+        return
     written = [_line(row) for row in lines[: len(used)].tolist()]
     if any(line is None for line in written):
-        return []
-    found: dict[Program, None] = {}
-    for ids in islice(_walk(grammar, written), 4 * limit):
-        found.setdefault(Program.from_tokens(ids), None)
-        if len(found) == limit:
-            break
-    return list(found)
+        return
+    seen: set[Program] = set()
+    for ids in _walk(grammar, written):
+        program = Program.from_tokens(ids)
+        if program not in seen:
+            seen.add(program)
+            yield program
 
 
 _Line = tuple[list[int], list[int]]
