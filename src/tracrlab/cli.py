@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from tracrlab.cluster.command import cluster_check
+from tracrlab.decompiler.training_command import autoencoder_row, train_decompiler
 from tracrlab.errors import TracrLabError
 from tracrlab.figures.command import app as figure_app
 from tracrlab.figures.injection_command import app as injection_figure_app
@@ -40,6 +41,8 @@ app.add_typer(injection_app, name="injection")
 for command in (compress, distil, inject, evaluate, decode, pretrain_tiny, check_tasks):
     app.command()(command)
 app.command("cluster-check")(cluster_check)
+app.command("train-decompiler")(train_decompiler)
+app.command("decompiler-autoencoder")(autoencoder_row)
 
 ConfigOption = Annotated[
     str,

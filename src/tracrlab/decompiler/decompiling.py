@@ -18,7 +18,7 @@ import torch
 from tracrlab.compiler.model import CompiledModel
 from tracrlab.decompiler.checking import NONE, VERIFIED, Candidate, Check, Checker
 from tracrlab.decompiler.grammar import Grammar
-from tracrlab.decompiler.model_folder import Description, Trained, load
+from tracrlab.decompiler.model_folder import Trained, load
 from tracrlab.decompiler.proposing import Proposals, check_size, read
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
