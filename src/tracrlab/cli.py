@@ -14,6 +14,7 @@ import typer
 from tracrlab.cluster.command import cluster_check
 from tracrlab.decompiler.command import app as decompiler_app
 from tracrlab.decompiler.command import decompile
+from tracrlab.decompiler.training_command import autoencoder_row, train_decompiler
 from tracrlab.errors import TracrLabError
 from tracrlab.figures.command import app as figure_app
 from tracrlab.figures.injection_command import app as injection_figure_app
@@ -47,6 +48,8 @@ for command in (compress, distil, inject, evaluate, decode, pretrain_tiny, check
     app.command()(command)
 app.command("cluster-check")(cluster_check)
 app.add_typer(results_app, name="results")
+app.command("train-decompiler")(train_decompiler)
+app.command("decompiler-autoencoder")(autoencoder_row)
 
 ConfigOption = Annotated[
     str,

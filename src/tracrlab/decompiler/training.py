@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -21,28 +21,18 @@ from tracrlab.config import Config
 from tracrlab.decompiler.batch_stream import BatchStream, Piece, read_ahead
 from tracrlab.decompiler.building import build, start_from
 from tracrlab.decompiler.checkpoint import Checkpoints
-from tracrlab.decompiler.curve_events import write_events
+from tracrlab.decompiler.curve import CURVE, write_curve
 from tracrlab.decompiler.grammar import Grammar
-from tracrlab.decompiler.loading import Choice, Position, ZooLoader
-from tracrlab.decompiler.objectives import Encoder, ValidationSet, loss_of, parts_of, predict
+from tracrlab.decompiler.loading import Choice, Position
+from tracrlab.decompiler.model_folder import METHODS, Description, save
+from tracrlab.decompiler.objectives import Encoder, loss_of, parts_of, predict
 from tracrlab.decompiler.settings import Run, resolve
+from tracrlab.decompiler.validation import ValidationSet
 from tracrlab.errors import TracrLabError
-from tracrlab.files import sha256, write_text
+from tracrlab.files import sha256
 from tracrlab.progress import progress
 from tracrlab.stopping import StoppedError, stopping
 from tracrlab.zoo.manifest import load_manifest
-
-#: Columns of the curve. Accuracies are in percent, of next tokens after true ones.
-CURVE = (
-    "step",
-    "samples",
-    "loss",
-    "validation_loss",
-    "token_accuracy",
-    "content_accuracy",
-    "learning_rate",
-)
-_VALIDATION_BATCH = 64
 
 
 @dataclass
@@ -54,6 +44,7 @@ class Trained:
       model: the model, with the weights of its lowest validation loss.
       lines: of the curve.
       summary: what is written beside the weights: steps, samples, zoo and figures.
+      checkpoints: of the run.
       writes: whether this process, of several that train together, writes the results.
     """
 
@@ -61,7 +52,30 @@ class Trained:
     model: nn.Module
     lines: list[dict[str, Any]]
     summary: dict[str, Any]
+    checkpoints: Checkpoints
     writes: bool = True
+
+    def write(self, config: Config, folder: Path, half: bool = False) -> None:
+        """Writes the model's folder and removes the checkpoints.
+
+        Args:
+          config: what it was trained with.
+          folder: where; the curve is there already. An auto-encoder leaves a curve alone.
+          half: float16 weights.
+        """
+        if self.run.method in METHODS:
+            rows = config.decompiler.rows
+            limits = {"max_tokens": rows.max_tokens, "max_blocks": rows.max_blocks}
+            description = Description(
+                self.run.method,
+                self.run.sizes,
+                config.zoo.preset,
+                rows.ops[1],
+                limits,
+                self.summary,
+            )
+            save(folder, self.model, description, half)
+        self.checkpoints.remove()
 
 
 @dataclass
@@ -200,8 +214,6 @@ class _Loop:
 
     def run_to_the_end(self) -> Trained:
         """Takes the steps that are left."""
-        import time
-
         state, run = self.state, self.run
         pieces = read_ahead(self._stream(), self.own.loader_workers)
         first = state.step
@@ -321,9 +333,10 @@ class _Loop:
             "device": self.accelerator.device.type,
             "settings": self.run.training.model_dump(mode="json"),
         }
-        return Trained(
-            self.run, self.module, state.lines, summary, self.accelerator.is_main_process
-        )
+        if state.lines:
+            summary["last_line"] = state.lines[-1]
+        writes = self.accelerator.is_main_process
+        return Trained(self.run, self.module, state.lines, summary, self.checkpoints, writes)
 
     def _keep(self) -> None:
         if self.accelerator.is_main_process:
@@ -350,34 +363,25 @@ class _Loop:
         )
 
     def _validation(self) -> ValidationSet | None:
-        """The first rows of the validation split; None, with a line on stderr, if it has none."""
-        choice = self._choice("validation")
-        if not any(len(choice.rows_of(path)) for path in self.shards):
-            if self.own.patience:
-                raise TracrLabError(
-                    f"the {self.run.zoo} zoo has no model for validation within the limits, and "
-                    "decompiler.patience needs some; set it to 0 or take a larger zoo."
-                )
-            if self.accelerator.is_main_process:
-                print(
-                    f"the {self.run.zoo} zoo has no model for validation: the curve has training "
-                    "losses alone",
-                    file=sys.stderr,
-                )
-            return None
-        wanted = self.own.validation_programs
-        encoder = Encoder(self.run, augmented=False)
-        loader = ZooLoader(
-            self.shards, choice, min(_VALIDATION_BATCH, wanted), encoder, seed=self.config.seed
+        """What the curve is measured on; None, with a line on stderr, where the zoo has nothing."""
+        own = self.own
+        grammar = Grammar.of_preset(self.config.zoo.preset, own.rows.ops[1])
+        choice, programs = self._choice("validation"), own.validation_programs
+        found = ValidationSet.read(
+            self.run, self.shards, choice, programs, grammar, self.config.seed
         )
-        batches, count = [], 0
-        for _, batch in loader.positioned():
-            batches.append(batch)
-            count += len(batch.ids)
-            if count >= wanted:
-                break
-        grammar = Grammar.of_preset(self.config.zoo.preset, self.own.rows.ops[1])
-        return ValidationSet.of(self.run, batches, grammar)
+        if found is None and own.patience:
+            raise TracrLabError(
+                f"the {self.run.zoo} zoo has no model for validation within the limits, and "
+                "decompiler.patience needs some; set it to 0 or take a larger zoo."
+            )
+        if found is None and self.accelerator.is_main_process:
+            print(
+                f"the {self.run.zoo} zoo has no model for validation: the curve has training "
+                "losses alone",
+                file=sys.stderr,
+            )
+        return found
 
     def _sum(self, value: float) -> float:
         """The sum over all processes."""
@@ -393,13 +397,6 @@ class _Loop:
         known = [line for line in self.state.lines if line["content_accuracy"] is not None]
         loss = f", loss {self.state.recent[-1]:.3f}" if self.state.recent else ""
         return loss + (f", content {known[-1]['content_accuracy']:.1f}%" if known else "")
-
-
-def write_curve(folder: Path, lines: list[dict[str, Any]]) -> None:
-    """Writes the curve as `curve.csv` and as a TensorBoard event file."""
-    table = pd.DataFrame(lines, columns=list(CURVE))
-    write_text(folder / "curve.csv", table.to_csv(index=False, lineterminator="\n"))
-    write_events(folder / "curve.tfevents", lines)
 
 
 def _seed(*numbers: int) -> int:
