@@ -21,6 +21,7 @@ from tracrlab.students.stacking import padded_weights, unpadded_weights
 from tracrlab.students.student import Teacher
 from tracrlab.students.training import Arrays, Job
 
+
 class Natural:
     """The method: which student a teacher gets, where it starts, and what comes out."""
 

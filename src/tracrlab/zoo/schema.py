@@ -18,7 +18,7 @@ from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
 from tracrlab.rasp.values import Value, literal, parse_literal
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _KEY = b"tracrlab"
 
 #: A sampled program. `index` is the sampler's, `behaviour` the hash of its function.
@@ -71,6 +71,7 @@ ZOO_SCHEMA = pa.schema(
         pa.field("loss", pa.float32(), nullable=False),
         pa.field("steps", pa.int32(), nullable=False),
         pa.field("snapshot", pa.int32(), nullable=False),
+        pa.field("refined", pa.bool_(), nullable=False),
         # From the model's residual stream to its teacher's, row by row; empty if compiled.
         pa.field("teacher_d_model", pa.int32(), nullable=False),
         pa.field("readout", pa.list_(pa.float32()), nullable=False),
