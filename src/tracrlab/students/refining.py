@@ -99,9 +99,7 @@ def enlarged(model: CompiledModel, to: Architecture, rng: np.random.Generator) -
       to: the same but for larger layers.
       rng: source of what is added.
     """
-    weights = {
-        name: model.weights[name] for name in ("token_embed", "pos_embed", "unembed")
-    }
+    weights = {name: model.weights[name] for name in ("token_embed", "pos_embed", "unembed")}
     for number, (own, layer) in enumerate(zip(model.architecture.layers, to.layers, strict=True)):
         prefix = f"layer_{number}/attn/"
         if layer.heads:

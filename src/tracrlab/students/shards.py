@@ -105,9 +105,8 @@ def _counts(rows: dict[int, dict], students: Sequence[Student]) -> dict[str, Any
     outcomes: Counter[tuple] = Counter()
     for student in students:
         if student.snapshot == 0:
-            outcome = student.refusal or ("exact" if student.exact else "accepted")
             width = student.model.architecture.d_model
-            outcomes[rows[student.id]["n_ops"], width, outcome] += 1
+            outcomes[rows[student.id]["n_ops"], width, student.outcome] += 1
     return {
         "outcomes": [[*key, count] for key, count in sorted(outcomes.items())],
         "snapshots": sum(student.snapshot > 0 and not student.refusal for student in students),
@@ -123,6 +122,7 @@ def _columns(student: Student, info: FileInfo) -> dict[str, Any]:
         "loss": student.loss,
         "steps": student.steps,
         "snapshot": student.snapshot,
+        "refined": student.refined,
         "teacher_d_model": student.readout.shape[1],
         "readout": student.readout.ravel(),
     }

@@ -28,6 +28,7 @@ _AS_COMPILED = {
     "loss": 0.0,
     "steps": 0,
     "snapshot": 0,
+    "refined": False,
     "readout": (),
 }
 

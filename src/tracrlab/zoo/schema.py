@@ -81,6 +81,7 @@ ZOO_SCHEMA = pa.schema(
         pa.field("loss", pa.float32(), nullable=False),
         pa.field("steps", pa.int32(), nullable=False),
         pa.field("snapshot", pa.int32(), nullable=False),
+        pa.field("refined", pa.bool_(), nullable=False),
         # From the model's residual stream to its teacher's, row by row; empty if compiled.
         pa.field("teacher_d_model", pa.int32(), nullable=False),
         pa.field("readout", pa.list_(pa.float32()), nullable=False),
