@@ -25,9 +25,11 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 from tracrlab.errors import TracrLabError
 from tracrlab.files import atomic_path
 from tracrlab.injection.base_models import gpt2_tokenizer
+from tracrlab.injection.streams import fastest_device
 from tracrlab.injection.text import load_text, part_documents, token_windows
 from tracrlab.progress import progress
 from tracrlab.sections.injection import TinyConfig
+from tracrlab.stopping import StoppedError, stopping
 
 #: Share of the drawn tokens that are uniform over the vocabulary; the others are as in the text.
 UNIFORM = 0.5
@@ -106,37 +108,48 @@ def new_model(config: TinyConfig, seed: int, tokenizer: PreTrainedTokenizerBase)
 def train(
     model: GPT2LMHeadModel, corpus: Corpus, config: TinyConfig, seed: int, checkpoint: Path
 ) -> None:
-    """Trains in place; every step depends on the seed, its number and the weights alone."""
+    """Trains in place; every step depends on the seed, its number and the weights alone.
+
+    Raises:
+      StoppedError: after SIGTERM, once the checkpoint is written.
+    """
+    device = fastest_device()
+    model.to(device)
     optimizer = _optimizer(model, config)
-    first = _restore(checkpoint, model, optimizer, config)
+    run = {"config": config.model_dump_json(), "seed": seed}
+    first = _restore(checkpoint, model, optimizer, run)
     frequencies = corpus.counts / corpus.counts.sum()
     proposal = UNIFORM / len(frequencies) + (1 - UNIFORM) * frequencies
     model.train()
     steps = range(first, config.steps)
-    for step in progress(steps, len(steps), "pretraining, steps"):
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * schedule(step, config.steps)
-        batch = torch.from_numpy(_batch(corpus.train, step, config.batch))
-        drawn = np.random.default_rng([seed, step]).choice(
-            len(proposal), size=config.negatives, p=proposal
-        )
-        hidden = model.transformer(batch[:, :-1]).last_hidden_state
-        loss = sampled_cross_entropy(
-            hidden.flatten(0, 1),
-            model.lm_head.weight,
-            batch[:, 1:].flatten(),
-            torch.from_numpy(drawn),
-            torch.from_numpy(proposal[drawn]).float(),
-        )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        if step % 50 == 0:
-            print(f"step {step:,}: loss {loss.item():.3f}", flush=True)
-        if (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
-            _store(checkpoint, model, optimizer, step + 1, config)
-    model.eval()
+    with stopping() as stop:
+        for step in progress(steps, len(steps), "pretraining, steps"):
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * schedule(step, config.steps)
+            batch = torch.from_numpy(_batch(corpus.train, step, config.batch)).to(device)
+            drawn = np.random.default_rng([seed, step]).choice(
+                len(proposal), size=config.negatives, p=proposal
+            )
+            hidden = model.transformer(batch[:, :-1]).last_hidden_state
+            loss = sampled_cross_entropy(
+                hidden.flatten(0, 1),
+                model.lm_head.weight,
+                batch[:, 1:].flatten(),
+                torch.from_numpy(drawn).to(device),
+                torch.from_numpy(proposal[drawn]).float().to(device),
+            )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            if step % 50 == 0:
+                print(f"step {step:,}: loss {loss.item():.3f}", flush=True)
+            done = step + 1
+            if done < config.steps and (stop.asked or done % config.checkpoint_every == 0):
+                _store(checkpoint, model, optimizer, done, run)
+                if stop.asked:
+                    raise StoppedError(f"stopped at step {done:,}; {checkpoint} holds the run")
+    model.cpu().eval()
 
 
 def sampled_cross_entropy(
@@ -242,25 +255,28 @@ def _store(
     model: GPT2LMHeadModel,
     optimizer: torch.optim.AdamW,
     step: int,
-    config: TinyConfig,
+    run: Mapping[str, str | int],
 ) -> None:
     from safetensors.torch import save_file
 
     tensors: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
-        tensors[f"weight/{name}"] = parameter.detach()
+        tensors[f"weight/{name}"] = parameter.detach().cpu()
         state = optimizer.state[parameter]
-        tensors[f"mean/{name}"] = state["exp_avg"]
-        tensors[f"square/{name}"] = state["exp_avg_sq"]
-    meta = {"step": str(step), "config": config.model_dump_json()}
+        tensors[f"mean/{name}"] = state["exp_avg"].cpu()
+        tensors[f"square/{name}"] = state["exp_avg_sq"].cpu()
+    meta = {"step": step, **run}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"checkpoint": json.dumps(meta, sort_keys=True)})
 
 
 def _restore(
-    path: Path, model: GPT2LMHeadModel, optimizer: torch.optim.AdamW, config: TinyConfig
+    path: Path,
+    model: GPT2LMHeadModel,
+    optimizer: torch.optim.AdamW,
+    run: Mapping[str, str | int],
 ) -> int:
-    """The step to go on from; a checkpoint of another configuration is not used."""
+    """The step to go on from; a checkpoint of another configuration or seed is not used."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -268,7 +284,7 @@ def _restore(
     try:
         with safe_open(path, framework="pt") as file:
             meta = json.loads(file.metadata()["checkpoint"])
-            if meta["config"] != config.model_dump_json():
+            if {name: meta.get(name) for name in run} != run:
                 print(f"{path} is of another configuration; training starts anew.", flush=True)
                 return 0
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -293,6 +309,6 @@ def _fill(
             parameter.copy_(tensors[f"weight/{name}"])
             optimizer.state[parameter] = {
                 "step": torch.tensor(float(step)),
-                "exp_avg": tensors[f"mean/{name}"],
-                "exp_avg_sq": tensors[f"square/{name}"],
+                "exp_avg": tensors[f"mean/{name}"].to(parameter.device),
+                "exp_avg_sq": tensors[f"square/{name}"].to(parameter.device),
             }

@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from tracrlab.errors import TracrLabError
 from tracrlab.files import atomic_path
+from tracrlab.stopping import Stop, StoppedError
 from tracrlab.students.training import Trained
 
 #: Seconds between two checkpoints.
@@ -26,6 +27,7 @@ class Checkpoint:
     Attributes:
       given: states that were given already, by id, in the order of their snapshots.
       lanes: the states of models in training, by id.
+      stop: whether the process has been asked to stop.
     """
 
     def __init__(self, path: str | Path | None, settings: str):
@@ -42,6 +44,7 @@ class Checkpoint:
         self.settings = settings
         self.given: dict[int, list[Trained]] = {}
         self.lanes: dict[int, Trained] = {}
+        self.stop = Stop()
         self._left: set[int] = set()
         self._written = time.monotonic()
         if self.path and self.path.exists():
@@ -59,9 +62,16 @@ class Checkpoint:
             self._left.add(state.id)
 
     def after_chunk(self, lanes: Iterable[Trained]) -> None:
-        """Writes all states if it is time to."""
-        if self.path and time.monotonic() - self._written >= INTERVAL:
+        """Writes all states if it is time to.
+
+        Raises:
+          StoppedError: after that, if the process has been asked to stop.
+        """
+        due = self.stop.asked or time.monotonic() - self._written >= INTERVAL
+        if self.path and due:
             self.write(lanes)
+        if self.stop.asked:
+            raise StoppedError(f"stopped; {self.path or 'nothing'} holds the students")
 
     def write(self, lanes: Iterable[Trained]) -> None:
         """Writes all states."""
