@@ -363,10 +363,11 @@ def plan(
     config/paper.yaml --cores 256 --gpus 8
     """
     from tracrlab.config import load_config
-    from tracrlab.planning import plan_table
+    from tracrlab.planning import plan_table, sources
     from tracrlab.show import aligned
 
     print(aligned(plan_table(load_config(config), cores, gpus)))
+    print("\nThe rates are of\n  " + "\n  ".join(sources()))
 
 
 def shard_files(folder: Path, count: int) -> list[Path]:

@@ -201,6 +201,14 @@ def plan_table(config: Config, cores: int = 2, gpus: int = 0) -> list[tuple[str,
     return rows
 
 
+def sources() -> list[str]:
+    """Where the rates come from, a line each."""
+    rates = measured_rates()
+    lines = [f"zoo: {rates['command']}, {rates['machine']}"]
+    lines += [f"{name}: {rate['source']}" for name, rate in rates["trained"].items()]
+    return [*lines, f"GPUs: {rates['gpu']['source']}"]
+
+
 def _row(step: Step, cores: int, gpus: int) -> tuple[str, ...]:
     wall = step.wall_seconds(cores, gpus)
     return (
