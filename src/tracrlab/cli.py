@@ -390,16 +390,19 @@ def plan(
     cores: Annotated[
         int, typer.Option(min=1, help="Cores of the machine or partition, for the wall time.")
     ] = 2,
+    gpus: Annotated[int, typer.Option(min=0, help="GPUs, likewise.")] = 0,
 ) -> None:
-    """Say what a configuration costs: jobs, arrays, core-hours, wall time and bytes.
+    """Say what a configuration costs: jobs, arrays, core-hours, GPU-hours, wall time and bytes.
 
-    Rates are measured ones. Example: tracrlab plan --config config/paper.yaml --cores 256
+    Rates are measured ones; what has none says so. Example: tracrlab plan --config
+    config/paper.yaml --cores 256 --gpus 8
     """
     from tracrlab.config import load_config
-    from tracrlab.planning import plan_table
+    from tracrlab.planning import plan_table, sources
     from tracrlab.show import aligned
 
-    print(aligned(plan_table(load_config(config), cores)))
+    print(aligned(plan_table(load_config(config), cores, gpus)))
+    print("\nThe rates are of\n  " + "\n  ".join(sources()))
 
 
 def shard_files(folder: Path, count: int) -> list[Path]:
