@@ -27,7 +27,7 @@ def reader(kind: str):
 
         return load_model
     if kind == "base_model":
-        import torch  # noqa: F401
+        import torch
         import transformers  # noqa: F401
 
         from tracrlab.injection.base_models import load_folder
