@@ -13,9 +13,11 @@ import typer
 
 from tracrlab.cluster.command import cluster_check
 from tracrlab.errors import TracrLabError
+from tracrlab.exporting.command import export
 from tracrlab.figures.command import app as figure_app
 from tracrlab.figures.injection_command import app as injection_figure_app
 from tracrlab.figures.superposition_command import app as study_figure_app
+from tracrlab.help_text import show_examples
 from tracrlab.injection.base_command import check_tasks, pretrain_tiny
 from tracrlab.injection.command import app as injection_app
 from tracrlab.injection.command import decode, evaluate, inject
@@ -40,6 +42,7 @@ app.add_typer(injection_app, name="injection")
 for command in (compress, distil, inject, evaluate, decode, pretrain_tiny, check_tasks):
     app.command()(command)
 app.command("cluster-check")(cluster_check)
+app.command()(export)
 
 ConfigOption = Annotated[
     str,
@@ -374,6 +377,8 @@ def _program_and_domain(program: str, vocab: str | None, length: int | None, cau
     found = find_program(program)
     return found, domain_of(found, vocab, length, causal=causal)
 
+
+show_examples(app)
 
 if __name__ == "__main__":
     main()

@@ -147,13 +147,10 @@ def decode(
 
     Example: tracrlab decode count_model "What is the number of 'X' in this text? x y x. Answer: "
     """
-    from tracrlab.injection.model_folder import load_model, read_prompt
-    from tracrlab.injection.variables import decoded_table
+    from tracrlab import api
     from tracrlab.tables import write_tables
 
-    injected = load_model(model)
-    tokens, texts, _ = read_prompt(injected, prompt)
-    table = decoded_table(injected, tokens, texts, _stage_number(injected.alignment, layer))
+    table = api.decode(model, prompt, layer=layer)
     if out is not None:
         write_tables(table, [out])
     print(table.to_string())
@@ -227,15 +224,3 @@ def look(
     last = decoded[decoded["compiled_stage"] == decoded["compiled_stage"].max()]
     print(last[["variable", "accuracy", "chance"]].round(1).to_string(index=False))
     print(swapped.round(1).to_string(index=False))
-
-
-def _stage_number(alignment, layer: int | None) -> int:
-    """Number of the aligned stage behind a layer of the model (0: the embedding)."""
-    if layer is None:
-        return len(alignment.model_stages) - 1
-    if 2 * layer not in alignment.model_stages:
-        known = sorted({stage // 2 for stage in alignment.model_stages if stage % 2 == 0})
-        raise TracrLabError(
-            f"--layer is {layer}; the program was aligned with {', '.join(map(str, known))}."
-        )
-    return alignment.model_stages.index(2 * layer)

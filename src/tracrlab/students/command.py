@@ -66,33 +66,22 @@ def distil(
 def _make_one(path: Path, out: Path, method, steps: int, seed: int) -> None:
     import time
 
-    from tracrlab.compiler import BOS, PAD, CompiledModel
-    from tracrlab.rasp import Domain, evaluate
-    from tracrlab.students.making import Making, make
-    from tracrlab.students.shapes import Shape
-    from tracrlab.students.student import Teacher
-    from tracrlab.students.training import TrainingSettings
+    from tracrlab.compiler import CompiledModel
+    from tracrlab.students.single import student_of
 
     if steps < 1:
         raise TracrLabError(f"--steps is {steps}; it takes a number above 0.")
     model = CompiledModel.load(path)
     if model.program is None:
         raise TracrLabError(f"{path} does not say which program it computes.")
-    sizes = model.architecture
-    symbols = tuple(symbol for symbol in sizes.input_symbols if symbol not in (BOS, PAD))
-    table = evaluate(model.program, Domain(symbols, sizes.max_seq_len, sizes.causal))
-    training = TrainingSettings(steps=steps, lanes=1, seed=seed)
-    shape = Shape.of(sizes, method.student_architecture(sizes))
     start = time.perf_counter()
-    (student,) = make([Teacher(0, model, table)], shape, method, Making(training))
+    student = student_of(model, method, steps, seed)
     seconds = time.perf_counter() - start
-    if student.refusal == "not_finite":
-        raise TracrLabError(f"the student of {path} has weights that are not finite; try a --seed.")
     student.model.save(out)
     verdict = "exact" if student.exact else f"right on {student.accuracy:.2%} of the positions"
     print(
-        f"{out}: {sizes.d_model} directions in {student.model.architecture.d_model}, {verdict}, "
-        f"loss {student.loss:.2g}, {student.steps} steps, {seconds:.1f} s"
+        f"{out}: {model.architecture.d_model} directions in {student.model.architecture.d_model}, "
+        f"{verdict}, loss {student.loss:.2g}, {student.steps} steps, {seconds:.1f} s"
     )
 
 
