@@ -24,6 +24,7 @@ from tracrlab.injection.command import decode, evaluate, inject
 from tracrlab.students.command import app as students_app
 from tracrlab.students.command import compress, distil
 from tracrlab.students.study_command import app as study_app
+from tracrlab.terminal import red
 
 app = typer.Typer(
     help="Programs into transformer weights, and back.",
@@ -71,7 +72,7 @@ def main() -> None:
     try:
         app()
     except TracrLabError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"{red('error:', sys.stderr)} {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(141)
@@ -112,7 +113,11 @@ def zoo_select(
     out_dir: Annotated[Path, typer.Option(help="Folder for the selected shards.")],
     config: ConfigOption = "{}",
 ) -> None:
-    """Take one program of each behaviour until the zoo is full, and cut splits and shards."""
+    """Take one program of each behaviour until the zoo is full, and cut splits and shards.
+
+    Example: tracrlab zoo select --programs-dir zoo/programs --out-dir zoo/selected --config
+    config/smoke.yaml
+    """
     from tracrlab.config import load_config
     from tracrlab.zoo.selecting import select_programs
 
@@ -130,7 +135,10 @@ def zoo_build(
     out: Annotated[Path, typer.Option(help="The zoo shard to write.")],
     config: ConfigOption = "{}",
 ) -> None:
-    """Compile and verify the programs of a selected shard."""
+    """Compile and verify the programs of a selected shard.
+
+    Example: tracrlab zoo build zoo/selected/00000.parquet --out zoo/shards/00000.parquet
+    """
     from tracrlab.config import load_config
     from tracrlab.zoo.building import build_shard
 
@@ -144,7 +152,11 @@ def zoo_manifest(
     out: Annotated[Path, typer.Option(help="The manifest to write.")],
     config: ConfigOption = "{}",
 ) -> None:
-    """Write the manifest of finished shards: counts, configuration and checksums."""
+    """Write the manifest of finished shards: counts, configuration and checksums.
+
+    Example: tracrlab zoo manifest --selected-dir zoo/selected --shards-dir zoo/shards --out
+    zoo/manifest.json
+    """
     from tracrlab.config import load_config
     from tracrlab.zoo.manifest import write_manifest
 
@@ -161,7 +173,10 @@ def zoo_manifest(
 def zoo_stats(
     manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")], out: Outputs
 ) -> None:
-    """Count what is in a zoo: ops, functions, sizes, rejections."""
+    """Count what is in a zoo: ops, functions, sizes, rejections.
+
+    Example: tracrlab zoo stats results/zoo/standard/manifest.json --out statistics.md
+    """
     from tracrlab.figures.zoo import statistics_table
     from tracrlab.tables import write_tables
     from tracrlab.zoo.statistics import load_rows
@@ -172,7 +187,10 @@ def zoo_stats(
 
 @app.command()
 def library(out: Outputs) -> None:
-    """Compile every library program and write its sizes as a table."""
+    """Compile every library program and write its sizes as a table.
+
+    Example: tracrlab library --out library.csv --out library.md
+    """
     from tracrlab.library_table import library_table
     from tracrlab.tables import write_tables
 
@@ -357,7 +375,9 @@ def plan(
 ) -> None:
     """Say what a configuration costs: jobs, arrays, core-hours, wall time and bytes.
 
-    Rates are measured ones. Example: tracrlab plan --config config/paper.yaml --cores 256
+    Rates are measured ones.
+
+    Example: tracrlab plan --config config/paper.yaml --cores 256
     """
     from tracrlab.config import load_config
     from tracrlab.planning import plan_table

@@ -58,7 +58,7 @@ def decompiler_card(description, parameters: int, licence: str, results: str | N
       licence: identifier of the licence.
       results: a table in Markdown, if there is one.
     """
-    training = _lines(description.training)
+    training, limits = _lines(description.training), description.limits
     return f"""---
 license: {licence}
 library_name: tracrlab
@@ -75,9 +75,9 @@ architecture is `{description.method}`, {_METHODS[description.method]}, with {pa
 parameters. Made by Tracr Lab {__version__}.
 
 It writes programs of at most {description.max_ops} ops of the sampler's preset
-`{description.preset}`, and reads models of at most {description.limits["max_tokens"]:,} parameter
-tokens and {description.limits["max_blocks"]:,} blocks. What it writes is a guess until it is run: `decompile` runs its candidates beside the model and says
-`verified`, `plausible` or `none`.
+`{description.preset}`, and reads models of at most {limits["max_tokens"]:,} parameter tokens and
+{limits["max_blocks"]:,} blocks. What it writes is a guess until it is run: `decompile` runs its
+candidates beside the model and says `verified`, `plausible` or `none`.
 
 ```
 tracrlab decompile model.safetensors --decompiler path/to/this/folder

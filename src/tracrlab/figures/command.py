@@ -87,7 +87,10 @@ def zoo_statistics(
     config: ConfigOption = "{}",
     dpi: DpiOption = None,
 ) -> None:
-    """Draw lengths, ops, functions and sizes of a zoo's programs."""
+    """Draw lengths, ops, functions and sizes of a zoo's programs.
+
+    Example: tracrlab figure zoo-statistics results/zoo/standard/manifest.json --out statistics.pdf
+    """
     from tracrlab.figures.zoo import zoo_statistics_figure
     from tracrlab.zoo.statistics import load_rows
 
@@ -102,7 +105,10 @@ def zoo_rejections(
     config: ConfigOption = "{}",
     dpi: DpiOption = None,
 ) -> None:
-    """Draw why ops and programs were rejected while sampling."""
+    """Draw why ops and programs were rejected while sampling.
+
+    Example: tracrlab figure zoo-rejections results/zoo/standard/manifest.json --out rejections.pdf
+    """
     from tracrlab.figures.zoo import zoo_rejections_figure
     from tracrlab.zoo.statistics import load_rows
 
@@ -117,7 +123,10 @@ def students(
     config: ConfigOption = "{}",
     dpi: DpiOption = None,
 ) -> None:
-    """Draw which students were accepted and why others were refused, by length and width."""
+    """Draw which students were accepted and why others were refused, by length and width.
+
+    Example: tracrlab figure students results/zoo/natural/manifest.json --out students.pdf
+    """
     from tracrlab.figures.students import student_outcomes_figure
     from tracrlab.students.outcomes import load_outcomes
 

@@ -25,7 +25,11 @@ def losses(
     config: ConfigOption = "{}",
     dpi: DpiOption = None,
 ) -> None:
-    """Draw losses and held-out accuracies over the steps; names are taken from the folders."""
+    """Draw losses and held-out accuracies over the steps; names are taken from the folders.
+
+    Example: tracrlab figure injection losses results/injection/count/tracr_injection/0/losses.csv
+    --out losses.pdf
+    """
     import pandas as pd
 
     from tracrlab.figures.injection import losses_figure
@@ -39,7 +43,10 @@ def losses(
 
 @app.command()
 def ood(table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None) -> None:
-    """Draw accuracies outside the training range with the paper's."""
+    """Draw accuracies outside the training range with the paper's.
+
+    Example: tracrlab figure injection ood results/ood_table.csv --out ood.pdf
+    """
     _draw("ood_figure", table, out, config, dpi)
 
 
@@ -47,13 +54,21 @@ def ood(table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption 
 def variables(
     table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None
 ) -> None:
-    """Draw how often each variable is decoded right, by layer."""
+    """Draw how often each variable is decoded right, by layer.
+
+    Example: tracrlab figure injection variables
+    results/injection/count/tracr_injection/0/variables.csv --out v.pdf
+    """
     _draw("variables_figure", table, out, config, dpi)
 
 
 @app.command()
 def noise(table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None) -> None:
-    """Draw accuracy against the norm of noise."""
+    """Draw accuracy against the norm of noise.
+
+    Example: tracrlab figure injection noise results/injection/count/tracr_injection/0/noise.csv
+    --out noise.pdf
+    """
     _draw("noise_figure", table, out, config, dpi)
 
 
@@ -61,7 +76,11 @@ def noise(table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOptio
 def interchange(
     table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None
 ) -> None:
-    """Draw how often answers follow interchanged variables."""
+    """Draw how often answers follow interchanged variables.
+
+    Example: tracrlab figure injection interchange
+    results/injection/count/tracr_injection/0/interchange.csv --out i.pdf
+    """
     _draw("interchange_figure", table, out, config, dpi)
 
 
@@ -73,7 +92,11 @@ def decoded(
     config: ConfigOption = "{}",
     dpi: DpiOption = None,
 ) -> None:
-    """Draw every decoded variable at every token of a prompt."""
+    """Draw every decoded variable at every token of a prompt.
+
+    Example: tracrlab figure injection decoded results/injection/count/tracr_injection/0/model
+    --out decoded.pdf
+    """
     from tracrlab.figures.injection import decoded_figure
     from tracrlab.injection.model_folder import load_model, read_prompt
     from tracrlab.injection.variables import decoded_table
@@ -91,7 +114,11 @@ def streams(
     config: ConfigOption = "{}",
     dpi: DpiOption = None,
 ) -> None:
-    """Draw the residual stream of a prompt behind the last aligned layer, raw and mapped."""
+    """Draw the residual stream of a prompt behind the last aligned layer, raw and mapped.
+
+    Example: tracrlab figure injection streams results/injection/count/tracr_injection/0/model
+    --out streams.pdf
+    """
     import numpy as np
     import torch
 

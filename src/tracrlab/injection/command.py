@@ -162,7 +162,10 @@ def write_text_windows(
     base_folder: BaseFolder = None,
     config: ConfigOption = "{}",
 ) -> None:
-    """Cut the plain text that models stay close on into windows of tokens, once for all runs."""
+    """Cut the plain text that models stay close on into windows of tokens, once for all runs.
+
+    Example: tracrlab injection text --base-folder results/injection/tiny --out text.safetensors
+    """
     from tracrlab.config import load_config
     from tracrlab.injection.base_models import load_base
     from tracrlab.injection.windows import make_windows, save_windows
@@ -180,7 +183,11 @@ def tables(
     task_table: Annotated[list[Path], typer.Option(help="Where to write it; again for more.")],
     ood_table: Annotated[list[Path], typer.Option(help="Where to write it; again for more.")],
 ) -> None:
-    """Put evaluations together: accuracies and retention, and the sets outside the range."""
+    """Put evaluations together: accuracies and retention, and the sets outside the range.
+
+    Example: tracrlab injection tables count.csv --task-table task_table.csv --ood-table
+    ood_table.csv
+    """
     import pandas as pd
 
     from tracrlab.injection import result_tables
@@ -199,7 +206,11 @@ def look(
     interchange: Annotated[Path, typer.Option(help="CSV: interchange accuracy.")],
     config: ConfigOption = "{}",
 ) -> None:
-    """Look into an injected model: decoded variables, noise, interchange interventions."""
+    """Look into an injected model: decoded variables, noise, interchange interventions.
+
+    Example: tracrlab injection look count_model --variables variables.csv --noise noise.csv
+    --interchange interchange.csv
+    """
     from tracrlab.config import load_config
     from tracrlab.injection.data import load_data
     from tracrlab.injection.interchange import interchange_table
