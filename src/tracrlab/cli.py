@@ -65,6 +65,7 @@ VocabOption = Annotated[
 ]
 LengthOption = Annotated[int | None, typer.Option(help="Longest input.")]
 CausalOption = Annotated[bool, typer.Option("--causal", help="Mask attention causally.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value, for a script.")]
 
 
 def main() -> None:
@@ -186,7 +187,12 @@ def zoo_stats(
 
 
 @app.command()
-def library(out: Outputs) -> None:
+def library(
+    out: Annotated[
+        list[Path] | None, typer.Option(help="File to write; .csv or .md. Give it again for more.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Compile every library program and write its sizes as a table.
 
     Example: tracrlab library --out library.csv --out library.md
@@ -194,7 +200,12 @@ def library(out: Outputs) -> None:
     from tracrlab.library_table import library_table
     from tracrlab.tables import write_tables
 
-    write_tables(library_table(), out)
+    if not out and not as_json:
+        raise TracrLabError("library writes a table: give --out, or --json to print it.")
+    table = library_table()
+    write_tables(table, out or [])
+    if as_json:
+        print(table.to_json(orient="records"))
 
 
 @app.command("compile")
@@ -275,6 +286,7 @@ def show(
     vocab: VocabOption = None,
     length: LengthOption = None,
     causal: CausalOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Print a program, its s-ops with their values, and the layers it compiles to.
 
@@ -291,11 +303,18 @@ def show(
     )
     layout = lay_out(evaluate(rasp_program, domain), Limits())
     try:
-        text = rasp_program.text(names=True)
+        text = shown = rasp_program.text(names=True)
     except TracrLabError as error:
-        text = f"({error})"
+        text, shown = None, f"({error})"
+    if as_json:
+        import json
+
+        from tracrlab.records import program_record
+
+        print(json.dumps(program_record(layout, text)))
+        return
     sizes = layout.architecture
-    print(f"{text}\n\n{aligned(s_op_table(layout))}\n\n{aligned(layer_table(layout))}\n")
+    print(f"{shown}\n\n{aligned(s_op_table(layout))}\n\n{aligned(layer_table(layout))}\n")
     print(f"{sizes.weight_count:,} weights, residual stream {sizes.d_model} wide")
 
 
@@ -307,6 +326,7 @@ def verify(
     inputs: Annotated[
         str, typer.Option(help="Run at least this many inputs a model; 'all' runs every one.")
     ] = "256",
+    as_json: JsonOption = False,
 ) -> None:
     """Run stored weights as transformers and compare them with their programs.
 
@@ -315,12 +335,13 @@ def verify(
     if inputs != "all" and not (inputs.isdecimal() and int(inputs) > 0):
         raise TracrLabError(f"--inputs takes a number above 0 or 'all', not {inputs!r}.")
     wanted = None if inputs == "all" else int(inputs)
-    failed = (_verify_model if path.suffix == ".safetensors" else _verify_zoo)(path, wanted)
-    if failed:
+    check = _verify_model if path.suffix == ".safetensors" else _verify_zoo
+    if not check(path, wanted, as_json):
         raise typer.Exit(1)
 
 
-def _verify_model(path: Path, inputs: int | None) -> bool:
+def _verify_model(path: Path, inputs: int | None, as_json: bool) -> bool:
+    """Whether a model file is right; prints what was found."""
     from tracrlab.compiler import BOS, PAD, CompiledModel
     from tracrlab.compiler import verify as verify_model
     from tracrlab.rasp import Domain, evaluate
@@ -332,28 +353,34 @@ def _verify_model(path: Path, inputs: int | None) -> bool:
     symbols = tuple(symbol for symbol in sizes.input_symbols if symbol not in (BOS, PAD))
     domain = Domain(symbols, sizes.max_seq_len, sizes.causal)
     result = verify_model(model, evaluate(model.program, domain), inputs)
+    if as_json:
+        import json
+
+        from tracrlab.records import verification_record
+
+        print(json.dumps(verification_record(path, result)))
+        return result.passed
     print(
         f"{path}: {result.inputs:,} inputs, {result.mismatches:,} mismatches, "
         f"largest error {result.max_error:.1e}"
     )
     if result.example:
         print(result.example)
-    return not result.passed
+    return result.passed
 
 
-def _verify_zoo(path: Path, inputs: int | None) -> bool:
+def _verify_zoo(path: Path, inputs: int | None, as_json: bool) -> bool:
+    """Whether a shard, or every shard of a manifest, is right; prints what was found."""
+    from tracrlab.records import zoo_record
     from tracrlab.zoo import load_manifest, verify_shard
 
     is_manifest = path.suffix == ".json"
-    shards = load_manifest(path).checked_shards() if is_manifest else iter([path])
-    rows = runs = failures = 0
-    for shard in shards:
+    reports = []
+    for shard in load_manifest(path).checked_shards() if is_manifest else [path]:
         report = verify_shard(shard, inputs)
-        rows, runs, failures = (
-            rows + report.rows,
-            runs + report.inputs,
-            failures + len(report.failures),
-        )
+        reports.append(report)
+        if as_json:
+            continue
         print(
             f"{shard}: {report.rows:,} rows, {report.inputs:,} inputs, "
             f"{len(report.failures):,} failures, largest error {report.max_error:.1e}",
@@ -361,9 +388,17 @@ def _verify_zoo(path: Path, inputs: int | None) -> bool:
         )
         for failure in report.failures[:10]:
             print(f"  {failure}")
-    if is_manifest:
-        print(f"{path}: {rows:,} rows, {runs:,} inputs, {failures:,} failures")
-    return failures > 0
+    record = zoo_record(path, reports)
+    if as_json:
+        import json
+
+        print(json.dumps(record))
+    elif is_manifest:
+        print(
+            f"{path}: {record['rows']:,} rows, {record['inputs']:,} inputs, "
+            f"{record['failures']:,} failures"
+        )
+    return record["passed"]
 
 
 @app.command()
@@ -372,6 +407,7 @@ def plan(
     cores: Annotated[
         int, typer.Option(min=1, help="Cores of the machine or partition, for the wall time.")
     ] = 2,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what a configuration costs: jobs, arrays, core-hours, wall time and bytes.
 
@@ -383,6 +419,14 @@ def plan(
     from tracrlab.planning import plan_table
     from tracrlab.show import aligned
 
+    if as_json:
+        import json
+
+        from tracrlab.planning import steps
+        from tracrlab.records import plan_record
+
+        print(json.dumps(plan_record(steps(load_config(config)), cores)))
+        return
     print(aligned(plan_table(load_config(config), cores)))
 
 

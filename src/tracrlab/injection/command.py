@@ -101,6 +101,7 @@ def evaluate(
     ] = None,
     task: Annotated[str | None, typer.Option(help="Task; of an injected model its own.")] = None,
     base_folder: BaseFolder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
     config: ConfigOption = "{}",
 ) -> None:
     """Measure a model: answers on every set, perplexity, LAMBADA, SST-2 and MRPC.
@@ -132,6 +133,9 @@ def evaluate(
     data = load_data(load_task(task), tokenizer, positions, settings, train=False)
     table = measure(streams, tokenizer, data, settings.injection, method, settings.seed + run)
     write_tables(table, out)
+    if as_json:
+        print(table.to_json(orient="records"))
+        return
     print(table[["set", "count", "accuracy", "low", "high"]].round(1).to_string(index=False))
 
 
