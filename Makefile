@@ -9,7 +9,7 @@ DATA := envs/data.txt
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: setup run test test-slurm bench lint format reference lock clean
+.PHONY: setup run report test test-slurm bench lint format reference lock clean
 
 setup: .venv/.installed ## .venv with the locked packages and this package in it
 
@@ -28,8 +28,11 @@ setup: .venv/.installed ## .venv with the locked packages and this package in it
 run: setup ## the workflow with config/config.yaml, into results/
 	$(BIN)/snakemake --profile profiles/local all
 
-test: setup lint ## lint, then every test
-	$(BIN)/python -m pytest
+report: run ## every table and figure on one page that works offline: results/report.html
+	$(BIN)/snakemake --profile profiles/local all --report results/report.html
+
+test: setup lint ## lint, then every test, a file at a time on each core
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 test-slurm: setup ## the SLURM profile, on a cluster that the tests start on this machine (docs/cluster.md)
 	$(BIN)/python -m pytest tests/slurm -m "slurm and not accounting" -rs

@@ -12,6 +12,9 @@ from typing import Annotated
 import typer
 
 from tracrlab.cluster.command import cluster_check
+from tracrlab.decompiler.command import app as decompiler_app
+from tracrlab.decompiler.command import decompile
+from tracrlab.decompiler.training_command import autoencoder_row, train_decompiler
 from tracrlab.errors import TracrLabError
 from tracrlab.exporting.command import export
 from tracrlab.figures.command import app as figure_app
@@ -21,6 +24,8 @@ from tracrlab.help_text import show_examples
 from tracrlab.injection.base_command import check_tasks, pretrain_tiny
 from tracrlab.injection.command import app as injection_app
 from tracrlab.injection.command import decode, evaluate, inject
+from tracrlab.report.command import app as results_app
+from tracrlab.stopping import STOPPED_EXIT_CODE, StoppedError
 from tracrlab.students.command import app as students_app
 from tracrlab.students.command import compress, distil
 from tracrlab.students.study_command import app as study_app
@@ -40,10 +45,15 @@ app.add_typer(students_app, name="students")
 figure_app.add_typer(study_figure_app, name="study")
 app.add_typer(study_app, name="study")
 app.add_typer(injection_app, name="injection")
+app.add_typer(decompiler_app, name="decompiler")
+app.command()(decompile)
 for command in (compress, distil, inject, evaluate, decode, pretrain_tiny, check_tasks):
     app.command()(command)
 app.command("cluster-check")(cluster_check)
 app.command()(export)
+app.add_typer(results_app, name="results")
+app.command("train-decompiler")(train_decompiler)
+app.command("decompiler-autoencoder")(autoencoder_row)
 
 ConfigOption = Annotated[
     str,
@@ -75,8 +85,24 @@ def main() -> None:
     except TracrLabError as error:
         print(f"{red('error:', sys.stderr)} {error}", file=sys.stderr)
         sys.exit(2)
+    except StoppedError as stopped:
+        print(f"{stopped}; the same command goes on from there.", file=sys.stderr)
+        sys.exit(STOPPED_EXIT_CODE)
     except BrokenPipeError:
         sys.exit(141)
+    except (OSError, MemoryError) as error:
+        print(
+            f"{red('error:', sys.stderr)} the machine refuses: {_refusal(error)}.", file=sys.stderr
+        )
+        sys.exit(2)
+
+
+def _refusal(error: OSError | MemoryError) -> str:
+    """What the machine refuses, and for which file."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; give the process more, or smaller work"
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{(error.strerror or str(error)).lower()}{where}"
 
 
 @app.command()
@@ -184,6 +210,24 @@ def zoo_stats(
 
     rows, rejections, _ = load_rows(manifest)
     write_tables(statistics_table(rows, rejections), out)
+
+
+@zoo_app.command("leaks")
+def zoo_leaks(
+    manifests: Annotated[list[Path], typer.Argument(help="The manifests of all zoos.")],
+    out: Outputs,
+) -> None:
+    """Count the test programs that equal or behave like one in training; any is an error.
+
+    Example: tracrlab zoo leaks results/zoo/standard/manifest.json --out leaks.csv
+    """
+    from tracrlab.tables import write_tables
+    from tracrlab.zoo.leaks import leak_table, require_no_leak
+
+    table = leak_table(manifests)
+    print(table.to_string(index=False))
+    require_no_leak(table)
+    write_tables(table, out)
 
 
 @app.command()

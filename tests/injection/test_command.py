@@ -189,7 +189,7 @@ def test_a_damaged_model_is_named(injected, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(injected, broken)
     (broken / "injection.json").write_text("{")
-    with pytest.raises(TracrLabError, match=r"the injected model .* is damaged"):
+    with pytest.raises(TracrLabError, match=r"the model in .* is damaged"):
         load_model(broken)
 
 

@@ -19,6 +19,7 @@ AFTER_MANIFEST = {
     "distil_shard": 2,
     "compressed_manifest": 1,
     "natural_manifest": 1,
+    "leaks": 1,
     "student_outcomes": 1,
     "students_figure": 1,
     "student_loss_table": 1,
@@ -27,6 +28,7 @@ AFTER_NATURAL = {
     "select_natural_teachers": 1,
     "distil_shard": 2,
     "natural_manifest": 1,
+    "leaks": 1,
     "student_outcomes": 1,
     "students_figure": 1,
 }

@@ -5,7 +5,7 @@ rule check_tasks:
     input:
         own_task_files(),
     output:
-        csv=report("results/injection/tasks.csv", caption="../report/tasks.rst", category="Tables"),
+        csv=report("results/injection/tasks.csv", caption="../report/tasks.rst"),
         md="results/injection/tasks.md",
     log:
         "logs/injection/check_tasks.log",
@@ -31,7 +31,7 @@ rule check_tasks:
 rule pretrain_tiny:
     output:
         model=directory("results/injection/tiny"),
-        csv=report("results/injection/tiny.csv", caption="../report/tiny.rst", category="Tables"),
+        csv=report("results/injection/tiny.csv", caption="../report/tiny.rst"),
         md="results/injection/tiny.md",
     log:
         "logs/injection/pretrain_tiny.log",

@@ -8,6 +8,8 @@ from tracrlab.cluster.array_tasks import become_own_task
 from tracrlab.cluster.starting import start_on_slurm
 from tracrlab.config import Config, load_config, section
 from tracrlab.errors import TracrLabError
+from tracrlab.run_lock import hold_folder
+from tracrlab.report.results import page_of
 from tracrlab.tasks.registry import task_names
 
 # A task of a SLURM job array leaves this process here; every other process goes on.
@@ -30,9 +32,11 @@ wildcard_constraints:
     run=r"\d+",
 
 
-# Before the first job is submitted: what SLURM cannot run, or would run wrong, ends in a sentence.
+# Before the first job is submitted: a second run in the folder, and what SLURM cannot run, or would
+# run wrong, end in a sentence.
 onstart:
     try:
+        hold_folder(workflow)
         start_on_slurm(workflow)
     except TracrLabError as error:
         sys.exit(f"error: {error}")
@@ -62,8 +66,22 @@ def figure_files(*names: str) -> list[str]:
 
 
 def reported_figure(name: str, **flags) -> list[str]:
-    """Give the files of one figure, each shown in the report with the caption in `flags`."""
-    return [report(path, category="Figures", **flags) for path in figure_files(name)]
+    """Give the files of one figure; the report shows one of them, with the caption in `flags`.
+
+    A browser shows .png and .svg in place wherever the page is opened, and asks about a .pdf.
+    """
+    paths = figure_files(name)
+    shown = min(paths, key=lambda path: (".png", ".svg", ".pdf").index(Path(path).suffix))
+    return [report(path, **flags) if path == shown else path for path in paths]
+
+
+#: The tables that the report shows as pages; rules/results.smk fills it.
+TABLES = []
+
+
+def table_page_files(wildcards) -> list[str]:
+    """Give the page of every table, once all rules are read."""
+    return [page_of(table.files[0]) for table in TABLES]
 
 
 def out_flags(wildcards, output) -> list[str]:

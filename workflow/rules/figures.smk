@@ -3,7 +3,7 @@
 
 rule library_table:
     output:
-        csv=report("results/library.csv", caption="../report/library.rst", category="Tables"),
+        csv=report("results/library.csv", caption="../report/library.rst"),
         md="results/library.md",
     log:
         "logs/figures/library_table.log",
@@ -117,29 +117,3 @@ rule zoo_rejections_figure:
         "Drawing why candidates were rejected; log in {log}"
     shell:
         "tracrlab figure zoo-rejections {input} --config {params.config:q} {params.out} &> {log}"
-
-
-rule students_figure:
-    input:
-        compressed="results/zoo/compressed/manifest.json",
-        natural="results/zoo/natural/manifest.json",
-    output:
-        reported_figure("student_outcomes", caption="../report/student_outcomes.rst"),
-    log:
-        "logs/figures/student_outcomes.log",
-    benchmark:
-        "logs/benchmarks/figures/student_outcomes.tsv"
-    conda:
-        "../../envs/conda/tracrlab.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    params:
-        config=section(settings, "figures.dpi"),
-        out=out_flags,
-    message:
-        "Drawing accepted and refused students; log in {log}"
-    shell:
-        "tracrlab figure students {input.compressed} {input.natural} --config {params.config:q} "
-        "{params.out} &> {log}"

@@ -111,9 +111,9 @@ rule injection_tables:
     input:
         injection_evaluations(),
     output:
-        task=report("results/task_table.csv", caption="../report/task_table.rst", category="Tables"),
+        task=report("results/task_table.csv", caption="../report/task_table.rst"),
         task_md="results/task_table.md",
-        ood=report("results/ood_table.csv", caption="../report/ood_table.rst", category="Tables"),
+        ood=report("results/ood_table.csv", caption="../report/ood_table.rst"),
         ood_md="results/ood_table.md",
     log:
         "logs/injection/injection_tables.log",

@@ -70,7 +70,7 @@ rule compressed_manifest:
             shard=shard_names(settings.students.compressed.shards),
         ),
     output:
-        "results/zoo/compressed/manifest.json",
+        report("results/zoo/compressed/manifest.json", caption="../report/compressed_manifest.rst"),
     log:
         "logs/students/compressed_manifest.log",
     benchmark:
@@ -161,7 +161,7 @@ rule natural_manifest:
             shard=shard_names(settings.students.natural.shards),
         ),
     output:
-        "results/zoo/natural/manifest.json",
+        report("results/zoo/natural/manifest.json", caption="../report/natural_manifest.rst"),
     log:
         "logs/students/natural_manifest.log",
     benchmark:
@@ -191,7 +191,6 @@ rule student_outcomes:
         csv=report(
             "results/student_outcomes.csv",
             caption="../report/student_outcomes_table.rst",
-            category="Tables",
         ),
         md="results/student_outcomes.md",
     log:
@@ -218,7 +217,6 @@ rule student_loss_table:
         csv=report(
             "results/student_loss_table.csv",
             caption="../report/student_loss_table.rst",
-            category="Tables",
         ),
         md="results/student_loss_table.md",
     log:

@@ -56,7 +56,6 @@ rule study_summary:
         csv=report(
             "results/study/summary.csv",
             caption="../report/study_summary.rst",
-            category="Tables",
         ),
         md="results/study/summary.md",
     log:

@@ -97,7 +97,7 @@ rule zoo_manifest:
             shard=shard_names(settings.zoo.shards),
         ),
     output:
-        "results/zoo/standard/manifest.json",
+        report("results/zoo/standard/manifest.json", caption="../report/zoo_manifest.rst"),
     log:
         "logs/zoo/zoo_manifest.log",
     benchmark:
@@ -126,7 +126,6 @@ rule zoo_statistics:
         csv=report(
             "results/zoo/standard/statistics.csv",
             caption="../report/zoo_statistics_table.rst",
-            category="Tables",
         ),
         md="results/zoo/standard/statistics.md",
     log:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, get_type_hints
 
 import typer
 
 from tracrlab.errors import TracrLabError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 app = typer.Typer(help="Draw figures; rules call these commands too.", no_args_is_help=True)
 
@@ -31,17 +37,58 @@ DpiOption = Annotated[
 CausalOption = Annotated[bool, typer.Option("--causal", help="Mask attention causally.")]
 
 
-@app.command()
+def figure_command(app: typer.Typer, name: str | None = None) -> Callable:
+    """Makes a command of a function that gives a figure: --out, --config and --dpi are added.
+
+    Args:
+      app: the group that the command belongs to.
+      name: what the command is called; the function's name by default.
+
+    Returns:
+      A decorator, which leaves the function itself as it is.
+    """
+    added = [
+        inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for option, default, kind in (
+            ("out", inspect.Parameter.empty, Outputs),
+            ("config", "{}", ConfigOption),
+            ("dpi", None, DpiOption),
+        )
+    ]
+
+    def register(draw: Callable) -> Callable:
+        @wraps(draw)
+        def command(out: list[Path], config: str, dpi: int | None, **arguments) -> None:
+            save_figure(draw(**arguments), out, config, dpi)
+
+        # Evaluated here: as strings they would lose the names and helps that they are annotated with.
+        kinds = get_type_hints(draw, localns={"Figure": object}, include_extras=True)
+        own = inspect.signature(draw)
+        parameters = [one.replace(annotation=kinds[one.name]) for one in own.parameters.values()]
+        command.__signature__ = own.replace(parameters=[*parameters, *added])
+        command.__annotations__ = {one.name: one.annotation for one in [*parameters, *added]}
+        app.command(name)(command)
+        return draw
+
+    return register
+
+
+def save_figure(figure, out: list[Path], config: str, dpi: int | None) -> None:
+    """Writes a figure; --dpi goes before the configuration's."""
+    from tracrlab.config import load_config
+    from tracrlab.figures.style import save
+
+    save(figure, out, dpi or load_config(config).figures.dpi)
+
+
+@figure_command(app)
 def residuals(
     program: ProgramArgument,
-    out: Outputs,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
     vocab: VocabOption = None,
     length: LengthOption = None,
     inputs: InputOption = None,
     causal: CausalOption = False,
-) -> None:
+) -> Figure:
     """Draw the residual stream of one input, a panel for each half-layer.
 
     Example: tracrlab figure residuals frac_prevs --out frac_prevs.pdf
@@ -51,21 +98,18 @@ def residuals(
     model, tokens = _model_and_input(program, vocab, length, inputs, causal)
     names = half_layer_names(model.architecture)
     figure = residual_stream_figure(model.residuals(tokens), model.labels, tokens, names)
-    save_figure(figure, out, config, dpi)
+    return figure
 
 
-@app.command()
+@figure_command(app)
 def blocks(
     program: ProgramArgument,
-    out: Outputs,
     layer: Annotated[int, typer.Option(help="Layer to draw, from 1.")] = 1,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
     vocab: VocabOption = None,
     length: LengthOption = None,
     inputs: InputOption = None,
     causal: CausalOption = False,
-) -> None:
+) -> Figure:
     """Draw one layer step by step: weights, attention, activations, what is written.
 
     Example: tracrlab figure blocks hist --vocab h,e,l,o --length 5 --input hello --out hist.pdf
@@ -77,52 +121,45 @@ def blocks(
     count = len(model.architecture.layers)
     if not 1 <= layer <= count:
         raise TracrLabError(f"--layer is {layer}; the model has layers 1 to {count}.")
-    save_figure(blocks_figure(layer_panels(model, tokens, layer - 1)), out, config, dpi)
+    return blocks_figure(layer_panels(model, tokens, layer - 1))
 
 
-@app.command("zoo-statistics")
+@figure_command(app, "zoo-statistics")
 def zoo_statistics(
     manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")],
-    out: Outputs,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
-) -> None:
+) -> Figure:
     """Draw lengths, ops, functions and sizes of a zoo's programs.
 
-    Example: tracrlab figure zoo-statistics results/zoo/standard/manifest.json --out statistics.pdf
+    Example: tracrlab figure zoo-statistics results/zoo/standard/manifest.json --out
+    statistics.pdf
     """
     from tracrlab.figures.zoo import zoo_statistics_figure
     from tracrlab.zoo.statistics import load_rows
 
     rows, _, _ = load_rows(manifest)
-    save_figure(zoo_statistics_figure(rows), out, config, dpi)
+    return zoo_statistics_figure(rows)
 
 
-@app.command("zoo-rejections")
+@figure_command(app, "zoo-rejections")
 def zoo_rejections(
     manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")],
-    out: Outputs,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
-) -> None:
+) -> Figure:
     """Draw why ops and programs were rejected while sampling.
 
-    Example: tracrlab figure zoo-rejections results/zoo/standard/manifest.json --out rejections.pdf
+    Example: tracrlab figure zoo-rejections results/zoo/standard/manifest.json --out
+    rejections.pdf
     """
     from tracrlab.figures.zoo import zoo_rejections_figure
     from tracrlab.zoo.statistics import load_rows
 
     _, rejections, attempts = load_rows(manifest)
-    save_figure(zoo_rejections_figure(rejections, attempts), out, config, dpi)
+    return zoo_rejections_figure(rejections, attempts)
 
 
-@app.command("students")
+@figure_command(app, "students")
 def students(
     manifests: Annotated[list[Path], typer.Argument(help="Manifests of zoos of students.")],
-    out: Outputs,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
-) -> None:
+) -> Figure:
     """Draw which students were accepted and why others were refused, by length and width.
 
     Example: tracrlab figure students results/zoo/natural/manifest.json --out students.pdf
@@ -130,7 +167,7 @@ def students(
     from tracrlab.figures.students import student_outcomes_figure
     from tracrlab.students.outcomes import load_outcomes
 
-    save_figure(student_outcomes_figure(load_outcomes(manifests)), out, config, dpi)
+    return student_outcomes_figure(load_outcomes(manifests))
 
 
 def _model_and_input(
@@ -149,11 +186,3 @@ def _model_and_input(
         found.program, domain.vocab, domain.max_seq_len, domain.causal, inputs=domain.inputs
     )
     return model, tokens
-
-
-def save_figure(figure, out: list[Path], config: str, dpi: int | None) -> None:
-    """Writes a figure; --dpi goes before the configuration's."""
-    from tracrlab.config import load_config
-    from tracrlab.figures.style import save
-
-    save(figure, out, dpi or load_config(config).figures.dpi)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tracrlab.figures.command import ConfigOption, DpiOption, Outputs, save_figure
+from tracrlab.figures.command import figure_command
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 app = typer.Typer(help="Pictures of injected models.", no_args_is_help=True)
 
@@ -18,13 +21,10 @@ Prompt = Annotated[
 ]
 
 
-@app.command()
+@figure_command(app)
 def losses(
     tables: Annotated[list[Path], typer.Argument(help="Loss tables, TASK/METHOD/RUN/losses.csv.")],
-    out: Outputs,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
-) -> None:
+) -> Figure:
     """Draw losses and held-out accuracies over the steps; names are taken from the folders.
 
     Example: tracrlab figure injection losses results/injection/count/tracr_injection/0/losses.csv
@@ -38,60 +38,53 @@ def losses(
     for path in tables:
         task, method, run = path.parts[-4:-1]
         parts.append(pd.read_csv(path).assign(task=task, method=method, run=run))
-    save_figure(losses_figure(pd.concat(parts, ignore_index=True)), out, config, dpi)
+    return losses_figure(pd.concat(parts, ignore_index=True))
 
 
-@app.command()
-def ood(table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None) -> None:
+@figure_command(app)
+def ood(table: Table) -> Figure:
     """Draw accuracies outside the training range with the paper's.
 
     Example: tracrlab figure injection ood results/ood_table.csv --out ood.pdf
     """
-    _draw("ood_figure", table, out, config, dpi)
+    return _drawn("ood_figure", table)
 
 
-@app.command()
-def variables(
-    table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None
-) -> None:
+@figure_command(app)
+def variables(table: Table) -> Figure:
     """Draw how often each variable is decoded right, by layer.
 
     Example: tracrlab figure injection variables
     results/injection/count/tracr_injection/0/variables.csv --out v.pdf
     """
-    _draw("variables_figure", table, out, config, dpi)
+    return _drawn("variables_figure", table)
 
 
-@app.command()
-def noise(table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None) -> None:
+@figure_command(app)
+def noise(table: Table) -> Figure:
     """Draw accuracy against the norm of noise.
 
     Example: tracrlab figure injection noise results/injection/count/tracr_injection/0/noise.csv
     --out noise.pdf
     """
-    _draw("noise_figure", table, out, config, dpi)
+    return _drawn("noise_figure", table)
 
 
-@app.command()
-def interchange(
-    table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None
-) -> None:
+@figure_command(app)
+def interchange(table: Table) -> Figure:
     """Draw how often answers follow interchanged variables.
 
     Example: tracrlab figure injection interchange
     results/injection/count/tracr_injection/0/interchange.csv --out i.pdf
     """
-    _draw("interchange_figure", table, out, config, dpi)
+    return _drawn("interchange_figure", table)
 
 
-@app.command()
+@figure_command(app)
 def decoded(
     model: Model,
-    out: Outputs,
     prompt: Prompt = None,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
-) -> None:
+) -> Figure:
     """Draw every decoded variable at every token of a prompt.
 
     Example: tracrlab figure injection decoded results/injection/count/tracr_injection/0/model
@@ -103,17 +96,14 @@ def decoded(
 
     injected = load_model(model)
     tokens, texts, _ = read_prompt(injected, prompt or injected.meta["example"])
-    save_figure(decoded_figure(decoded_table(injected, tokens, texts)), out, config, dpi)
+    return decoded_figure(decoded_table(injected, tokens, texts))
 
 
-@app.command()
+@figure_command(app)
 def streams(
     model: Model,
-    out: Outputs,
     prompt: Prompt = None,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
-) -> None:
+) -> Figure:
     """Draw the residual stream of a prompt behind the last aligned layer, raw and mapped.
 
     Example: tracrlab figure injection streams results/injection/count/tracr_injection/0/model
@@ -133,12 +123,13 @@ def streams(
     mapped = mapped_streams(injected, np.array([tokens]))[-1, 0]
     labels = [injected.labels[direction] for direction in injected.alignment.directions]
     raw = run.streams[stage][0].float().numpy()
-    save_figure(streams_figure(raw, mapped, texts, labels), out, config, dpi)
+    return streams_figure(raw, mapped, texts, labels)
 
 
-def _draw(name: str, table: Path, out: list[Path], config: str, dpi: int | None) -> None:
+def _drawn(name: str, table: Path) -> Figure:
+    """The figure that a function of `tracrlab.figures.injection` draws of a table."""
     import pandas as pd
 
     from tracrlab.figures import injection
 
-    save_figure(getattr(injection, name)(pd.read_csv(table)), out, config, dpi)
+    return getattr(injection, name)(pd.read_csv(table))

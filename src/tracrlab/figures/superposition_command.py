@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tracrlab.errors import TracrLabError
-from tracrlab.figures.command import ConfigOption, DpiOption, Outputs, save_figure
+from tracrlab.figures.command import figure_command
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 app = typer.Typer(help="Figures of the superposition study.", no_args_is_help=True)
 
@@ -20,14 +23,11 @@ WidthOption = Annotated[
 ]
 
 
-@app.command()
+@figure_command(app)
 def loss(
     folder: FolderArgument,
-    out: Outputs,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
     width: WidthOption = None,
-) -> None:
+) -> Figure:
     """Draw losses over steps and widths, and W W^T of gradient descent and PCA (Figure 7).
 
     The width drawn is 8, or the nearest that was trained.
@@ -47,17 +47,14 @@ def loss(
         matrix = matrices[key]
         operators[f"W Wᵀ of {method}, d = {d}"] = matrix @ matrix.T
     curves = pd.read_csv(folder / "curves.csv")
-    save_figure(loss_figure(runs, curves, operators, model.labels, d), out, config, dpi)
+    return loss_figure(runs, curves, operators, model.labels, d)
 
 
-@app.command()
+@figure_command(app)
 def layers(
     folder: FolderArgument,
-    out: Outputs,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
     width: WidthOption = None,
-) -> None:
+) -> Figure:
     """Draw accuracy and cosine similarity against width, and mean layer outputs (Figure 8).
 
     The width drawn is the smallest without loss, or that of the highest accuracy.
@@ -77,17 +74,14 @@ def layers(
         "squared difference": outputs[f"{key}/error"],
     }
     names = half_layers(model.architecture)
-    save_figure(layers_figure(runs, drawn, model.labels, names, d), out, config, dpi)
+    return layers_figure(runs, drawn, model.labels, names, d)
 
 
-@app.command()
+@figure_command(app)
 def matrices(
     folder: FolderArgument,
-    out: Outputs,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
     width: WidthOption = None,
-) -> None:
+) -> Figure:
     """Draw W, W W^T, and one head's weights before and after folding (thesis, chapter 6).
 
     The width drawn is 8, or the nearest that was trained; the head is the last layer's first.
@@ -110,18 +104,15 @@ def matrices(
         before, after = (head_matrices(m, layer) for m in (model, fold(model, compression)))
         title = f"Attn {layer + 1}, head 1"
     figure = compression_figure(compression, model.labels, before, after, title)
-    save_figure(figure, out, config, dpi)
+    return figure
 
 
-@app.command()
+@figure_command(app)
 def library(
     runs: Annotated[
         list[Path], typer.Argument(help="The tables of `tracrlab study library`, of each program.")
     ],
-    out: Outputs,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
-) -> None:
+) -> Figure:
     """Draw accuracy against width for every library program that was compressed.
 
     Example: tracrlab figure study library results/study/library/*.csv --out library.pdf
@@ -132,7 +123,7 @@ def library(
     from tracrlab.students.study_summary import read_runs
 
     table = pd.concat([read_runs(path) for path in runs])
-    save_figure(library_figure(table), out, config, dpi)
+    return library_figure(table)
 
 
 def head_matrices(model, layer: int) -> dict:

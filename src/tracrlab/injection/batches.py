@@ -8,6 +8,7 @@ than for a few.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -58,6 +59,9 @@ class Batch:
       patched: which of the aligned positions have a patch, as its number, else -1.
       patches: interventions on variables, or None.
       text: numbers of the text windows; places: positions of each whose logits are compared.
+      donors: the row that each row is swapped with, -1 for none [rows]; None in a whole batch,
+        where it is the row before.
+      weights: what each loss counts by in a part of a batch (`sharing.share`).
     """
 
     tokens: np.ndarray
@@ -72,6 +76,8 @@ class Batch:
     patches: Patches | None
     text: np.ndarray
     places: np.ndarray
+    donors: np.ndarray | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,7 @@ class Batches:
                 for step in steps
             ]
         )
+        order = order[self._by_length(order, generator)]
         examples, codes = self.examples.take(order), None
         if self.interchange is not None and settings.prompts > 0:
             changed = generator.random(len(order)) < settings.prompts
@@ -158,6 +165,17 @@ class Batches:
             self._batch(step, examples, codes, patches, np.arange(i * rows, (i + 1) * rows))
             for i, step in enumerate(steps)
         ]
+
+    def _by_length(self, order: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Puts rows of like length into the same batch, as padding is computed like any token.
+
+        The batches of a block come in random order, and the rows of each batch.
+        """
+        rows = self.settings.rows
+        mixed = generator.permutation(len(order))
+        found = mixed[np.argsort(self.examples.lengths[order[mixed]], kind="stable")]
+        found = generator.permutation(found.reshape(-1, rows), axis=0)
+        return generator.permuted(found, axis=1).ravel()
 
     def _interchanged(
         self, bases: Examples, order: np.ndarray, changed: np.ndarray, generator

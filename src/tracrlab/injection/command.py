@@ -47,22 +47,43 @@ def inject(
 
     Example: tracrlab inject count --base-folder results/injection/tiny --out count_model
     """
-    import json
-
+    from tracrlab.cluster.launching import launch, processes_of_job
     from tracrlab.config import load_config
-    from tracrlab.files import write_text
-    from tracrlab.injection.base_models import load_base
-    from tracrlab.injection.data import load_data
     from tracrlab.injection.methods import FINETUNE, INJECTION, INTERCHANGE
-    from tracrlab.injection.model_folder import save_model, write_losses
-    from tracrlab.injection.training import StoppedError, TrainingData, train
-    from tracrlab.injection.windows import load_windows, make_windows
-    from tracrlab.tasks.registry import load_task
 
     if method not in (FINETUNE, INJECTION, INTERCHANGE):
         raise TracrLabError(
             f"--method is {method!r}; it takes {FINETUNE}, {INJECTION} or {INTERCHANGE}."
         )
+    load_config(config)  # a wrong one is refused once, and not by every process
+    arguments = (task, out, method, run, losses, timing, text, base_folder, config)
+    launch(_inject, processes_of_job(), *arguments)
+
+
+def _inject(
+    task: str,
+    out: Path,
+    method: str,
+    run: int,
+    losses: Path | None,
+    timing: Path | None,
+    text: Path | None,
+    base_folder: Path | None,
+    config: str,
+) -> None:
+    """Trains one model, alone or as one of several processes; the main one writes."""
+    import json
+
+    from tracrlab.checkpoint_files import remove_checkpoint
+    from tracrlab.config import load_config
+    from tracrlab.files import write_text
+    from tracrlab.injection.base_models import load_base
+    from tracrlab.injection.data import load_data
+    from tracrlab.injection.model_folder import save_model, write_losses
+    from tracrlab.injection.training import TrainingData, train
+    from tracrlab.injection.windows import load_windows, make_windows
+    from tracrlab.tasks.registry import load_task
+
     settings = load_config(config)
     own = settings.injection
     found = load_task(task)
@@ -74,12 +95,7 @@ def inject(
     checkpoint = out.with_name(f"{out.name}.checkpoint.safetensors")
     seed = settings.seed + run
     material = TrainingData(data.train, data.held_out, windows, data.excluded())
-    try:
-        injected = train(model, data.program, material, own, method, seed, checkpoint)
-    except StoppedError as stopped:
-        raise TracrLabError(
-            f"{stopped}; {checkpoint} holds the run, and the same command goes on with it."
-        ) from None
+    injected = train(model, data.program, material, own, method, seed, checkpoint)
     if not injected.writes:
         return
     codes = data.program.codes(data.train.symbols)[data.train.supervised]
@@ -90,7 +106,7 @@ def inject(
         write_losses(losses, injected)
     if timing is not None:
         write_text(timing, json.dumps(injected.timing, indent=1) + "\n")
-    checkpoint.unlink(missing_ok=True)
+    remove_checkpoint(checkpoint)
     print(injected.losses.tail(1).to_string(index=False))
 
 

@@ -116,6 +116,9 @@ class InjectionStep(nn.Module):
             windows = torch.arange(len(hidden), device=device)[:, None]
             logits = self.model.logits(hidden[windows, text.positions].flatten(0, 1))
             losses["text"] = text_loss(logits, text.reference)
+        for name, weight in batch.weights.items():
+            if name in losses:
+                losses[name] = weight * losses[name]
         losses["loss"] = sum(getattr(self.terms, name) * loss for name, loss in losses.items())
         return losses
 
@@ -155,13 +158,14 @@ class InjectionStep(nn.Module):
         if self.terms.swap != "none":
             last = self.alignment.model_stages[-1]
             lengths = _tensor(batch.lengths, device)
+            donors = None if batch.donors is None else _tensor(batch.donors, device)
             before = edits.get(last)
 
             def swap(stream: Tensor) -> Tensor:
                 stream = stream if before is None else before(stream)
                 with torch.autocast(device.type, enabled=False):
                     share = self.terms.swap_share
-                    return swap_orthogonal(stream, self.kept_basis(), lengths, share)
+                    return swap_orthogonal(stream, self.kept_basis(), lengths, share, donors)
 
             edits[last] = swap
         return edits, patched

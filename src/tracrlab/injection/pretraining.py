@@ -8,9 +8,7 @@ full softmax.
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +20,16 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 
+from tracrlab.checkpoint_files import (
+    DAMAGE,
+    read_checkpoint,
+    remove_checkpoint,
+    write_checkpoint,
+)
 from tracrlab.errors import TracrLabError
-from tracrlab.files import atomic_path
+from tracrlab.folders import atomic_folder
 from tracrlab.injection.base_models import gpt2_tokenizer
+from tracrlab.injection.checkpoint import array_digest
 from tracrlab.injection.text import load_text, part_documents, token_windows
 from tracrlab.progress import progress
 from tracrlab.sections.injection import TinyConfig
@@ -68,7 +73,7 @@ def pretrain(config: TinyConfig, seed: int, folder: Path, tables: Sequence[Path]
     print(table.to_string(index=False), flush=True)
     save(model, tokenizer, folder)
     write_tables(table, tables)
-    checkpoint.unlink(missing_ok=True)
+    remove_checkpoint(checkpoint)
 
 
 def load_corpus(tokenizer: PreTrainedTokenizerBase, config: TinyConfig, seed: int) -> Corpus:
@@ -94,6 +99,8 @@ def new_model(config: TinyConfig, seed: int, tokenizer: PreTrainedTokenizerBase)
             n_embd=config.width,
             n_layer=config.layers,
             n_head=config.heads,
+            # GPT-2's function in one kernel instead of eight.
+            activation_function="gelu_pytorch_tanh",
             resid_pdrop=0.0,
             embd_pdrop=0.0,
             attn_pdrop=0.0,
@@ -108,7 +115,12 @@ def train(
 ) -> None:
     """Trains in place; every step depends on the seed, its number and the weights alone."""
     optimizer = _optimizer(model, config)
-    first = _restore(checkpoint, model, optimizer, config)
+    identity = {
+        "config": config.model_dump(mode="json"),
+        "seed": seed,
+        "corpus": array_digest([corpus.train]),
+    }
+    first = _restore(checkpoint, model, optimizer, identity)
     frequencies = corpus.counts / corpus.counts.sum()
     proposal = UNIFORM / len(frequencies) + (1 - UNIFORM) * frequencies
     model.train()
@@ -128,6 +140,11 @@ def train(
             torch.from_numpy(drawn),
             torch.from_numpy(proposal[drawn]).float(),
         )
+        if not torch.isfinite(loss):
+            raise TracrLabError(
+                f"the loss is {loss.item()} at step {step + 1:,}; lower "
+                "injection.tiny.learning_rate."
+            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -135,7 +152,7 @@ def train(
         if step % 50 == 0:
             print(f"step {step:,}: loss {loss.item():.3f}", flush=True)
         if (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
-            _store(checkpoint, model, optimizer, step + 1, config)
+            _store(checkpoint, model, optimizer, step + 1, identity)
     model.eval()
 
 
@@ -216,13 +233,9 @@ def perplexity_table(model: GPT2LMHeadModel, corpus: Corpus, config: TinyConfig)
 
 def save(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Writes an ordinary Hugging Face folder; it takes its name when it is complete."""
-    folder = Path(folder)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with atomic_folder(folder) as temporary:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
 
 
 def _batch(windows: np.ndarray, step: int, batch: int) -> np.ndarray:
@@ -242,7 +255,7 @@ def _store(
     model: GPT2LMHeadModel,
     optimizer: torch.optim.AdamW,
     step: int,
-    config: TinyConfig,
+    identity: dict,
 ) -> None:
     from safetensors.torch import save_file
 
@@ -252,32 +265,32 @@ def _store(
         state = optimizer.state[parameter]
         tensors[f"mean/{name}"] = state["exp_avg"]
         tensors[f"square/{name}"] = state["exp_avg_sq"]
-    meta = {"step": str(step), "config": config.model_dump_json()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"checkpoint": json.dumps(meta, sort_keys=True)})
+    header = {"step": step, "identity": identity}
+    write_checkpoint(path, save_file, tensors, "checkpoint", header)
 
 
 def _restore(
-    path: Path, model: GPT2LMHeadModel, optimizer: torch.optim.AdamW, config: TinyConfig
+    path: Path, model: GPT2LMHeadModel, optimizer: torch.optim.AdamW, identity: dict
 ) -> int:
-    """The step to go on from; a checkpoint of another configuration is not used."""
-    from safetensors import SafetensorError, safe_open
+    """The step to go on from; a checkpoint of another configuration, seed or text is not used."""
 
-    if not path.is_file():
+    def is_own(header: dict) -> bool:
+        own = header["identity"] == identity
+        if not own:
+            print(f"{path} is of another configuration; training starts anew.", flush=True)
+        return own
+
+    found = read_checkpoint(path, "pt", "checkpoint", is_own)
+    if found is None:
         return 0
+    header, tensors = found
+    step = header["step"]
     try:
-        with safe_open(path, framework="pt") as file:
-            meta = json.loads(file.metadata()["checkpoint"])
-            if meta["config"] != config.model_dump_json():
-                print(f"{path} is of another configuration; training starts anew.", flush=True)
-                return 0
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, ValueError) as error:
+        _fill(model, optimizer, tensors, step)
+    except DAMAGE as error:
         raise TracrLabError(
-            f"the checkpoint {path} is damaged ({error}); remove it to start anew."
+            f"the checkpoint {path} does not fit the model ({error}); remove it to start anew."
         ) from None
-    step = int(meta["step"])
-    _fill(model, optimizer, tensors, step)
     print(f"going on from step {step:,} of {path}", flush=True)
     return step
 

@@ -140,6 +140,9 @@ class InjectionConfig(Section):
     )
     steps: Count = Field(1_000, description="training steps")
     batch: int = Field(16, ge=2, description="task examples a step")
+    trained: Literal["all", "blocks"] = Field(
+        "all", description="weights of the model that are trained: all, or all but token embeddings"
+    )
     learning_rate: float = Field(1e-3, gt=0, description="peak rate of the model's weights")
     map_learning_rate: float = Field(3e-3, gt=0, description="peak rate of the linear map")
     warm_up: Share = Field(0.05, description="share of the steps in which the rates rise")

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 RESERVED_SYMBOLS = ("compiler_bos", "compiler_pad")
 MAX_OPS = 30
 MAX_SHARDS = 100_000
+MAX_SEQ_LEN = 4_096
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]

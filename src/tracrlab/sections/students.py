@@ -43,6 +43,15 @@ class CompressionTraining(StudentTraining):
     steps: Count = Field(300, description="most training steps of a model")
 
 
+class RefinementTraining(Section):
+    """How every weight is trained on after W; all else as in `training`."""
+
+    steps: int = Field(
+        600, ge=0, description="most steps; 0 leaves what W alone gives, the papers' method"
+    )
+    learning_rate: float = Field(1e-2, gt=0, description="peak of the schedule")
+
+
 class StudentZoo(Section):
     """Keys that the compressed and the natural zoo share."""
 
@@ -79,9 +88,12 @@ class StudentZoo(Section):
 
 
 class CompressedZoo(StudentZoo):
-    """The compressed zoo: one matrix W is trained, all other weights are as compiled."""
+    """The compressed zoo: W is trained, and all weights where W alone does not make it exact."""
 
-    training: CompressionTraining = Field(CompressionTraining(), description="how they are trained")
+    training: CompressionTraining = Field(CompressionTraining(), description="how W is trained")
+    refinement: RefinementTraining = Field(
+        RefinementTraining(), description="the training of every weight that may follow"
+    )
     start: Literal["data", "random"] = Field(
         "data", description="start of W: from second moments of the data, or random orthonormal"
     )

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tracrlab.sections.section import (
     MAX_OPS,
+    MAX_SEQ_LEN,
     MAX_SHARDS,
     RESERVED_SYMBOLS,
     Count,
@@ -55,7 +56,9 @@ class ZooConfig(Section):
         description="symbols of the input: a number n for the integers 0 to n-1, or their list",
         json_schema_extra=takes("an integer of at least 1, or a list of distinct symbols"),
     )
-    max_seq_len: Count = Field(5, description="longest input, in tokens, BOS not counted")
+    max_seq_len: int = Field(
+        5, ge=1, le=MAX_SEQ_LEN, description="longest input, in tokens, BOS not counted"
+    )
     causal: bool = Field(False, description="compile with causal attention")
     preset: Literal["default", "thesis"] = Field(
         "default",

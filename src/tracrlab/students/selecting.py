@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +61,18 @@ def method_of(config: Config, kind: str) -> Method:
     settings = settings_of(config, kind)
     if kind == "natural":
         return Natural(settings.ratio, config.seed)
-    return Compression(settings.ratio, settings.start, settings.noise, config.seed)
+    refined = settings.refinement.steps > 0
+    return Compression(settings.ratio, settings.start, settings.noise, config.seed, refined=refined)
 
 
 def making_of(config: Config, kind: str) -> Making:
     """What is asked of them."""
     settings = settings_of(config, kind)
-    return Making(
-        TrainingSettings(seed=config.seed, **settings.training.model_dump()),
-        settings.target_loss,
-        settings.snapshots,
-        settings.rotate,
-    )
+    training = TrainingSettings(seed=config.seed, **settings.training.model_dump())
+    refinement = None
+    if kind == "compressed" and settings.refinement.steps:
+        refinement = replace(training, samples="vocabulary", **settings.refinement.model_dump())
+    return Making(training, settings.target_loss, settings.snapshots, settings.rotate, refinement)
 
 
 def select_teachers(

@@ -1,0 +1,66 @@
+"""A result of the workflow: its files, its arm, its caption, and what people see it called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+#: Arms of the workflow, by the first word of the file of rules that makes their results.
+ARMS = {
+    "zoo": "1 Zoo",
+    "figures": "1 Zoo",
+    "students": "2 Students",
+    "study": "3 Superposition",
+    "decompiler": "4 Decompiler",
+    "injection": "5 Injection",
+    "base": "5 Injection",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One table, figure or set of data.
+
+    Attributes:
+      files: its files, one a format; the first is the one that the report shows.
+      arm: the arm of the workflow that made it.
+      caption: what it shows, as reStructuredText.
+      caption_file: the name of the file that the caption was written in.
+    """
+
+    files: Sequence[str]
+    arm: str
+    caption: str
+    caption_file: str = ""
+
+    def as_dict(self) -> dict:
+        """The result as JSON has it."""
+        return {"files": list(self.files), "arm": self.arm, "caption": self.caption}
+
+
+def arm_of(rules_file: str) -> str:
+    """The arm that a file of rules belongs to; a file of no known arm makes one of its own."""
+    word = Path(rules_file).stem.split("_")[0]
+    return ARMS.get(word, f"{len(set(ARMS.values())) + 1} {word.capitalize()}")
+
+
+def label(path: str) -> str:
+    """A result's name in the report: its kind, and its file's path in the results."""
+    shown = PurePosixPath(in_results(path))
+    if shown.parts[0] == "figures":
+        return f"Figure {shown.stem}"
+    if shown.suffix in (".csv", ".html"):
+        inside = shown.relative_to("pages") if shown.parts[0] == "pages" else shown
+        return f"Table {inside.with_suffix('')}"
+    return f"Data {shown} (download)"
+
+
+def in_results(path: str) -> str:
+    """The part of a path behind `results/`; what is before is a module's prefix."""
+    return str(path).split("results/", 1)[-1]
+
+
+def page_of(table: str) -> str:
+    """Where the page of a table is: results/pages/library.html of results/library.csv."""
+    return str(PurePosixPath("results/pages", in_results(table)).with_suffix(".html"))
