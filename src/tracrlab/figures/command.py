@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_type_hints
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -61,12 +61,12 @@ def figure_command(app: typer.Typer, name: str | None = None) -> Callable:
         def command(out: list[Path], config: str, dpi: int | None, **arguments) -> None:
             save_figure(draw(**arguments), out, config, dpi)
 
-        # Evaluated here: as strings they would lose the names and helps that they are annotated with.
-        kinds = get_type_hints(draw, localns={"Figure": object}, include_extras=True)
-        own = inspect.signature(draw)
-        parameters = [one.replace(annotation=kinds[one.name]) for one in own.parameters.values()]
-        command.__signature__ = own.replace(parameters=[*parameters, *added])
-        command.__annotations__ = {one.name: one.annotation for one in [*parameters, *added]}
+        # Matplotlib, whose Figure these functions give, is imported when one is called.
+        own = inspect.signature(draw, eval_str=True, locals={"Figure": object})
+        command.__signature__ = own.replace(parameters=[*own.parameters.values(), *added])
+        command.__annotations__ = {
+            option.name: option.annotation for option in command.__signature__.parameters.values()
+        }
         app.command(name)(command)
         return draw
 
