@@ -3,14 +3,19 @@
 import subprocess
 import sys
 import typing
+from dataclasses import replace
 
 import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import tracrlab
+from tests.decompiler.models import TOKENS
 from tracrlab import TracrLabError, api
 from tracrlab.cli import app
+from tracrlab.decompiler.building import build
+from tracrlab.decompiler.model_folder import save
 
 CALLS = ("sample", "compile", "compress", "distil", "decompile", "decode")
 HIST = "v1 = Select(tokens, tokens, key == query)\nhist = SelectorWidth(v1)"
@@ -77,25 +82,27 @@ def test_distil_gives_a_model_whatever_it_learned(hist):
 
 
 def test_a_model_without_its_program_has_no_student(hist):
-    from dataclasses import replace
-
     with pytest.raises(TracrLabError, match="does not say which program"):
         tracrlab.compress(replace(hist, program=None))
     with pytest.raises(TracrLabError, match="above 0"):
         tracrlab.compress(hist, steps=0)
 
 
-def test_decompile_writes_a_program_and_its_verdict(hist, tmp_path):
-    decompiling = pytest.importorskip(
-        "tracrlab.decompiler.decompiling", reason="this tree has no trained decompiler"
-    )
-    if not decompiling.SHIPPED.is_dir():
-        pytest.skip("this tree ships no decompiler")
+def test_decompile_takes_a_model_or_its_file(hist, tmp_path):
+    torch.manual_seed(0)
+    save(tmp_path / "decompiler", build(TOKENS), TOKENS)
     hist.save(tmp_path / "hist.safetensors")
-    for model in (hist, tmp_path / "hist.safetensors"):
-        answer = tracrlab.decompile(model)
-        assert answer.verdict in ("verified", "plausible", "none")
-        assert answer.program is None or isinstance(answer.program, tracrlab.Program)
+    answers = [
+        tracrlab.decompile(model, tmp_path / "decompiler", beams=2, most_beams=2)
+        for model in (hist, tmp_path / "hist.safetensors")
+    ]
+    assert answers[0].verdict in ("verified", "plausible", "none")
+    assert answers[0].program == answers[1].program
+
+
+def test_decompile_names_what_is_no_decompiler(hist, tmp_path):
+    with pytest.raises(TracrLabError, match="is no decompiler"):
+        tracrlab.decompile(hist, tmp_path)
 
 
 def test_decode_says_what_is_no_injected_model(tmp_path):
