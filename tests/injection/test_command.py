@@ -135,7 +135,7 @@ def test_decode_prints_every_variable_at_every_token(injected, tmp_path):
     assert list(table.columns) == ["token", "tokens", "indices", "count", "written", "answer"]
     assert "answer" in shown
     assert len(table) == len(read_prompt(load_model(injected), PROMPT)[0])
-    with pytest.raises(TracrLabError, match="--layer is 9; the program was aligned with 0"):
+    with pytest.raises(TracrLabError, match="layer is 9; the program was aligned with 0"):
         run("decode", injected, PROMPT, "--layer", 9)
 
 

@@ -96,7 +96,11 @@ def predict(
     config: ConfigOption = "{}",
     device: DeviceOption = "cpu",
 ) -> None:
-    """Decompile test programs of a zoo, and execute what is written."""
+    """Decompile test programs of a zoo, and execute what is written.
+
+    Example: tracrlab decompiler predict results/zoo/standard/manifest.json --decompiler
+    decompiler --zoo standard --name tokens --out predictions.parquet
+    """
     from tracrlab.config import load_config
     from tracrlab.decompiler.predicting import predict as predict_zoo
 
@@ -106,25 +110,37 @@ def predict(
 
 @app.command()
 def table(predictions: Files, out: Outputs) -> None:
-    """Write every zoo x every method, with the figures that papers report."""
+    """Write every zoo x every method, with the figures that papers report.
+
+    Example: tracrlab decompiler table predictions.parquet --out decompiler_table.md
+    """
     _write("decompiler_table", predictions, out)
 
 
 @app.command("by-ops")
 def by_ops(predictions: Files, out: Outputs) -> None:
-    """Write the figures by number of ops."""
+    """Write the figures by number of ops.
+
+    Example: tracrlab decompiler by-ops predictions.parquet --out by_ops.csv
+    """
     _write("by_ops_table", predictions, out)
 
 
 @app.command()
 def mistakes(predictions: Files, out: Outputs) -> None:
-    """Count the kinds of mistake in wrong programs (thesis, Table 5.1)."""
+    """Count the kinds of mistake in wrong programs (thesis, Table 5.1).
+
+    Example: tracrlab decompiler mistakes predictions.parquet --out mistakes.csv
+    """
     _write("mistakes_table", predictions, out)
 
 
 @app.command()
 def confusion(predictions: Files, out: Outputs) -> None:
-    """Count which op is written in place of which."""
+    """Count which op is written in place of which.
+
+    Example: tracrlab decompiler confusion predictions.parquet --out confusion.csv
+    """
     _write("confusion_table", predictions, out)
 
 
@@ -137,7 +153,10 @@ def library(
     config: ConfigOption = "{}",
     device: DeviceOption = "cpu",
 ) -> None:
-    """Write what decompilers say of the library's programs, which no zoo holds."""
+    """Write what decompilers say of the library's programs, which no zoo holds.
+
+    Example: tracrlab decompiler library decompiler --out library_decompiled.md
+    """
     import pandas as pd
 
     from tracrlab.config import load_config

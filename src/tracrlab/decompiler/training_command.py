@@ -69,7 +69,10 @@ def autoencoder_row(
         list[Path], typer.Option(help="File to write; .csv or .md. Give it again for more.")
     ],
 ) -> None:
-    """Put the auto-encoder's accuracy beside the thesis's."""
+    """Put the auto-encoder's accuracy beside the thesis's.
+
+    Example: tracrlab decompiler-autoencoder curve.csv --out autoencoder.md
+    """
     import pandas as pd
 
     from tracrlab.decompiler.curve import autoencoder_table

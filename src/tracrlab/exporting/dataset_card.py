@@ -170,8 +170,13 @@ row of `token_embed` is the last.
 
 ## Citation
 
-{_CITATION.replace("VERSION", __version__)}
+{citation()}
 """
+
+
+def citation() -> str:
+    """BibTeX of Tracr Lab and of what it builds on."""
+    return _CITATION.replace("VERSION", __version__)
 
 
 def _verdict(counts: Counts, rows: int) -> str:

@@ -22,6 +22,7 @@ from tracrlab.errors import TracrLabError
 from tracrlab.exporting.dataset_card import dataset_card
 from tracrlab.files import atomic_path, sha256, write_text
 from tracrlab.progress import progress
+from tracrlab.sealing import BLANK_SEAL, seal
 from tracrlab.zoo.manifest import load_manifest
 from tracrlab.zoo.reading import BATCH
 from tracrlab.zoo.schema import damaged, open_parquet
@@ -107,10 +108,12 @@ def write_dataset(
         raise TracrLabError(f"{manifest} has no rows; there is nothing to export.")
     entries = [entry for split in SPLITS for entry in writers[split].entries]
     _, info = open_parquet(folder / entries[0]["path"], "zoo")
-    content = zoo.content | {"shards": entries}
+    content = zoo.content | {"checksum": BLANK_SEAL, "shards": entries}
     write_text(folder / "README.md", dataset_card(name, licence, content, info, counts))
     # Last: a folder with a manifest is whole.
-    write_text(folder / "manifest.json", json.dumps(content, indent=2) + "\n")
+    with atomic_path(folder / "manifest.json") as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        seal(temporary)
     return counts
 
 
@@ -129,7 +132,7 @@ class _SplitWriter:
 
     def __init__(self, folder: Path, split: str, file_bytes: int):
         self._folder, self._split, self._limit = folder, split, file_bytes
-        self._open: tuple[pq.ParquetWriter, Path, ExitStack] | None = None
+        self._open: tuple[pq.ParquetWriter, Path, Path, ExitStack] | None = None
         self._waiting: list[pa.RecordBatch] = []  # rows of the next row group
         self._bytes = self._rows = 0
         self.entries: list[dict] = []
@@ -148,7 +151,7 @@ class _SplitWriter:
                 write_page_checksum=True,
             )
             writer.add_key_value_metadata(schema.metadata)
-            self._open = writer, path, stack
+            self._open = writer, temporary, path, stack
         self._waiting.append(batch)
         self._rows += batch.num_rows
         self._bytes += batch.nbytes
@@ -168,9 +171,10 @@ class _SplitWriter:
         """Ends the file that is open, and lists it."""
         if self._open is None:
             return
-        writer, path, stack = self._open
+        writer, temporary, path, stack = self._open
         self._write_group()
         writer.close()
+        seal(temporary)
         stack.close()
         self.entries.append(
             {
@@ -185,7 +189,7 @@ class _SplitWriter:
     def abandon(self, error: BaseException) -> None:
         """Removes the file that is open."""
         if self._open is not None:
-            writer, _, stack = self._open
+            writer, _, _, stack = self._open
             writer.close()
             stack.__exit__(type(error), error, error.__traceback__)
 

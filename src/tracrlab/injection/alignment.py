@@ -35,6 +35,21 @@ class Alignment:
         """The last aligned layer of the model: 0 is the embedding, i is behind layer i."""
         return self.model_stages[-1] // 2
 
+    def stage_of_layer(self, layer: int | None = None) -> int:
+        """Number of the aligned stage behind a layer (0: the embedding); None is the last one.
+
+        Raises:
+          TracrLabError: if the program was not aligned with that layer.
+        """
+        if layer is None:
+            return len(self.model_stages) - 1
+        if 2 * layer not in self.model_stages:
+            known = sorted({stage // 2 for stage in self.model_stages if stage % 2 == 0})
+            raise TracrLabError(
+                f"layer is {layer}; the program was aligned with {', '.join(map(str, known))}."
+            )
+        return self.model_stages.index(2 * layer)
+
 
 def pair_stages(
     compiled_layers: int, model_layers: int, pairing: str = "same", stages: str = "layers"

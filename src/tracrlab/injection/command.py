@@ -117,6 +117,7 @@ def evaluate(
     ] = None,
     task: Annotated[str | None, typer.Option(help="Task; of an injected model its own.")] = None,
     base_folder: BaseFolder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
     config: ConfigOption = "{}",
 ) -> None:
     """Measure a model: answers on every set, perplexity, LAMBADA, SST-2 and MRPC.
@@ -148,6 +149,9 @@ def evaluate(
     data = load_data(load_task(task), tokenizer, positions, settings, train=False)
     table = measure(streams, tokenizer, data, settings.injection, method, settings.seed + run)
     write_tables(table, out)
+    if as_json:
+        print(table.to_json(orient="records"))
+        return
     print(table[["set", "count", "accuracy", "low", "high"]].round(1).to_string(index=False))
 
 
@@ -163,13 +167,10 @@ def decode(
 
     Example: tracrlab decode count_model "What is the number of 'X' in this text? x y x. Answer: "
     """
-    from tracrlab.injection.model_folder import load_model, read_prompt
-    from tracrlab.injection.variables import decoded_table
+    from tracrlab import api
     from tracrlab.tables import write_tables
 
-    injected = load_model(model)
-    tokens, texts, _ = read_prompt(injected, prompt)
-    table = decoded_table(injected, tokens, texts, _stage_number(injected.alignment, layer))
+    table = api.decode(model, prompt, layer=layer)
     if out is not None:
         write_tables(table, [out])
     print(table.to_string())
@@ -181,7 +182,10 @@ def write_text_windows(
     base_folder: BaseFolder = None,
     config: ConfigOption = "{}",
 ) -> None:
-    """Cut the plain text that models stay close on into windows of tokens, once for all runs."""
+    """Cut the plain text that models stay close on into windows of tokens, once for all runs.
+
+    Example: tracrlab injection text --base-folder results/injection/tiny --out text.safetensors
+    """
     from tracrlab.config import load_config
     from tracrlab.injection.base_models import load_base
     from tracrlab.injection.windows import make_windows, save_windows
@@ -199,7 +203,11 @@ def tables(
     task_table: Annotated[list[Path], typer.Option(help="Where to write it; again for more.")],
     ood_table: Annotated[list[Path], typer.Option(help="Where to write it; again for more.")],
 ) -> None:
-    """Put evaluations together: accuracies and retention, and the sets outside the range."""
+    """Put evaluations together: accuracies and retention, and the sets outside the range.
+
+    Example: tracrlab injection tables count.csv --task-table task_table.csv --ood-table
+    ood_table.csv
+    """
     import pandas as pd
 
     from tracrlab.injection import result_tables
@@ -218,7 +226,11 @@ def look(
     interchange: Annotated[Path, typer.Option(help="CSV: interchange accuracy.")],
     config: ConfigOption = "{}",
 ) -> None:
-    """Look into an injected model: decoded variables, noise, interchange interventions."""
+    """Look into an injected model: decoded variables, noise, interchange interventions.
+
+    Example: tracrlab injection look count_model --variables variables.csv --noise noise.csv
+    --interchange interchange.csv
+    """
     from tracrlab.config import load_config
     from tracrlab.injection.data import load_data
     from tracrlab.injection.interchange import interchange_table
@@ -243,15 +255,3 @@ def look(
     last = decoded[decoded["compiled_stage"] == decoded["compiled_stage"].max()]
     print(last[["variable", "accuracy", "chance"]].round(1).to_string(index=False))
     print(swapped.round(1).to_string(index=False))
-
-
-def _stage_number(alignment, layer: int | None) -> int:
-    """Number of the aligned stage behind a layer of the model (0: the embedding)."""
-    if layer is None:
-        return len(alignment.model_stages) - 1
-    if 2 * layer not in alignment.model_stages:
-        known = sorted({stage // 2 for stage in alignment.model_stages if stage % 2 == 0})
-        raise TracrLabError(
-            f"--layer is {layer}; the program was aligned with {', '.join(map(str, known))}."
-        )
-    return alignment.model_stages.index(2 * layer)
