@@ -16,11 +16,12 @@ become_own_task(sys.argv)
 
 # Every command finds the `tracrlab` that stands beside the running Python, whether or not its
 # environment is active. Snakemake sets OMP_NUM_THREADS and its kin to the threads of the job; XLA
-# reads NPROC instead.
-shell.prefix(
-    f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
-    "NPROC=$OMP_NUM_THREADS; "
-)
+# reads NPROC instead. The shell of a workflow that uses this one as a module is its own.
+if workflow.modifier.is_main_snakefile():
+    shell.prefix(
+        f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
+        "NPROC=$OMP_NUM_THREADS; "
+    )
 
 
 wildcard_constraints:
@@ -132,9 +133,9 @@ def base_model_folder() -> list[str]:
     return [TINY_FOLDER] if settings.injection.base == "tiny" else []
 
 
-def base_model_flag() -> str:
-    """Give the option that names that folder."""
-    return f"--base-folder {TINY_FOLDER}" if settings.injection.base == "tiny" else ""
+def base_model_flag(wildcards, input) -> str:
+    """Give the option that names that folder, where a rule has it as input."""
+    return f"--base-folder {input.base}" if input.base else ""
 
 
 def base_model_table() -> list[str]:

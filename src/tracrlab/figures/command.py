@@ -61,11 +61,12 @@ def figure_command(app: typer.Typer, name: str | None = None) -> Callable:
         def command(out: list[Path], config: str, dpi: int | None, **arguments) -> None:
             save_figure(draw(**arguments), out, config, dpi)
 
-        own = inspect.signature(draw)
+        # Matplotlib, whose Figure these functions give, is imported when one is called.
+        own = inspect.signature(draw, eval_str=True, locals={"Figure": object})
         command.__signature__ = own.replace(parameters=[*own.parameters.values(), *added])
         command.__annotations__ = {
-            name: kind for name, kind in draw.__annotations__.items() if name != "return"
-        } | {option.name: option.annotation for option in added}
+            option.name: option.annotation for option in command.__signature__.parameters.values()
+        }
         app.command(name)(command)
         return draw
 
