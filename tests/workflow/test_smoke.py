@@ -164,12 +164,18 @@ def test_the_index_has_a_line_for_every_result(finished_smoke_run):
     assert {path for path in named - linked if not path.startswith("pages/")} == {"index.md"}
 
 
+def in_page(name: str, page: str) -> dict:
+    """What the report's page has under a name, in a script element of that id."""
+    text = page.split(f'<script id="{name}">')[1].split("</script>", maxsplit=1)[0]
+    return json.loads(text.split("=", 1)[1].strip().removesuffix(";"))
+
+
 def test_the_report_is_one_page_grouped_by_arm(finished_smoke_run):
     path = finished_smoke_run.directory / "results" / "report.html"
     run = finished_smoke_run.snakemake(*SMOKE, "all", "--report", str(path))
     assert run.returncode == 0, run.stdout
     page = path.read_text()
-    categories = json.loads(re.search(r"var categories = (.*);", page).group(1))
+    categories = in_page("categories", page)
     assert {"1 Zoo", "2 Students", "3 Superposition", "5 Injection"} <= set(categories)
     assert all(re.match(r"\d \w+$", category) for category in categories)
     shown = {
@@ -178,7 +184,6 @@ def test_the_report_is_one_page_grouped_by_arm(finished_smoke_run):
     assert {"results/pages/library.html", "results/figures/residuals_frac_prevs.png"} <= shown
     # What a browser would only offer for download is shown as a page, and each figure once.
     assert not {path for path in shown if path.endswith((".csv", ".pdf"))}
-    described = json.loads(re.search(r"var results = (.*);", page).group(1))
-    assert all(result["caption"] for result in described.values())
+    assert all(result["caption"] for result in in_page("results", page).values())
     # Nothing is asked of a network: no element names an address elsewhere.
     assert not re.search(r"<(script|link|img)[^>]*(src|href)=.https?:", page)
