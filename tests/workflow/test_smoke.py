@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 
@@ -150,3 +151,41 @@ def test_the_report_shows_figures_with_their_captions(finished_smoke_run):
     run = finished_smoke_run.snakemake("all", *SMOKE, "--report", str(report))
     assert run.returncode == 0, run.stdout
     assert "frac_prevs" in report.read_text()
+
+
+def test_the_index_has_a_line_for_every_result(finished_smoke_run):
+    """Every file that `all` names is linked, and every link leads to a file."""
+    results = finished_smoke_run.directory / "results"
+    index = (results / "index.md").read_text()
+    linked = set(re.findall(r"\]\(([^)]+)\)", index))
+    assert all((results / path).exists() for path in linked)
+    plan = finished_smoke_run.snakemake(*SMOKE, "--dry-run", "--forcerun", "results_index", "all")
+    inputs = re.search(r"rule all:\n    input: (.*)", plan.stdout).group(1).split(", ")
+    named = {path.removeprefix("results/") for path in inputs}
+    assert len(named) > 40
+    assert {path for path in named - linked if not path.startswith("pages/")} == {"index.md"}
+
+
+def in_page(name: str, page: str) -> dict:
+    """What the report's page has under a name, in a script element of that id."""
+    text = page.split(f'<script id="{name}">')[1].split("</script>", maxsplit=1)[0]
+    return json.loads(text.split("=", 1)[1].strip().removesuffix(";"))
+
+
+def test_the_report_is_one_page_grouped_by_arm(finished_smoke_run):
+    path = finished_smoke_run.directory / "results" / "report.html"
+    run = finished_smoke_run.snakemake(*SMOKE, "all", "--report", str(path))
+    assert run.returncode == 0, run.stdout
+    page = path.read_text()
+    categories = in_page("categories", page)
+    assert {"1 Zoo", "2 Students", "3 Superposition", "5 Injection"} <= set(categories)
+    assert all(re.match(r"\d \w+$", category) for category in categories)
+    shown = {
+        path for members in categories.values() for paths in members.values() for path in paths
+    }
+    assert {"results/pages/library.html", "results/figures/residuals_frac_prevs.png"} <= shown
+    # What a browser would only offer for download is shown as a page, and each figure once.
+    assert not {path for path in shown if path.endswith((".csv", ".pdf"))}
+    assert all(result["caption"] for result in in_page("results", page).values())
+    # Nothing is asked of a network: no element names an address elsewhere.
+    assert not re.search(r"<(script|link|img)[^>]*(src|href)=.https?:", page)

@@ -20,11 +20,14 @@ if workflow.remote_exec:
 
 # Every command finds the `tracrlab` that stands beside the running Python, whether or not its
 # environment is active. Snakemake sets OMP_NUM_THREADS and its kin to the threads of the job; XLA
-# reads NPROC instead. At SIGTERM the shell waits for its command, which may write a checkpoint.
-shell.prefix(
-    f"set -euo pipefail; trap : TERM; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
-    "NPROC=$OMP_NUM_THREADS; "
-)
+# reads NPROC instead. At SIGTERM the shell waits for its command, which may write a checkpoint. The
+# shell of a workflow that uses this one as a module is its own.
+if workflow.modifier.is_main_snakefile():
+    shell.prefix(
+        "set -euo pipefail; trap : TERM; "
+        f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
+        "NPROC=$OMP_NUM_THREADS; "
+    )
 
 
 wildcard_constraints:
@@ -138,9 +141,9 @@ def base_model_folder() -> list[str]:
     return [TINY_FOLDER] if settings.injection.base == "tiny" else []
 
 
-def base_model_flag() -> str:
-    """Give the option that names that folder."""
-    return f"--base-folder {TINY_FOLDER}" if settings.injection.base == "tiny" else ""
+def base_model_flag(wildcards, input) -> str:
+    """Give the option that names that folder, where a rule has it as input."""
+    return f"--base-folder {input.base}" if input.base else ""
 
 
 def base_model_table() -> list[str]:
