@@ -10,10 +10,10 @@ that it reads (`section`), so that a changed key reruns exactly its descendants.
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from tracrlab.config_reference import reference_files, sentence
 from tracrlab.errors import TracrLabError
@@ -40,6 +40,14 @@ class Config(Section):
         InjectionConfig(), description="programs distilled into a language model"
     )
     figures: FiguresConfig = Field(FiguresConfig(), description="the pictures")
+
+    @model_validator(mode="after")
+    def _injection_takes_the_seed(self) -> Self:
+        """Gives the injection the root seed where it has none, so that it reads its own alone."""
+        if self.injection.seed is None:
+            own = self.injection.model_copy(update={"seed": self.seed})
+            object.__setattr__(self, "injection", own)  # the model is frozen
+        return self
 
 
 def load_config(source: str | Path | dict[str, Any]) -> Config:

@@ -45,7 +45,7 @@ rule inject:
         mem_mb=4000,
         runtime=1440,
     params:
-        config=section(settings, "seed", "injection", without=NOT_TRAINED_WITH),
+        config=section(settings, "injection", without=NOT_TRAINED_WITH),
         task=task_reference,
         base=base_model_flag(),
     message:

@@ -24,6 +24,7 @@ from tracrlab.injection.batches import Batches, BatchSettings
 from tracrlab.injection.checkpoint import load_checkpoint, save_checkpoint
 from tracrlab.injection.compiled import CompiledProgram
 from tracrlab.injection.evaluation import accuracy
+from tracrlab.injection.map_start import fit_map
 from tracrlab.injection.methods import FINETUNE, INTERCHANGE, InjectionStep, Terms
 from tracrlab.injection.prompts import Examples, PromptInterchange
 from tracrlab.injection.reference import Reference
@@ -137,7 +138,7 @@ def train(
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     batches = _batches(
-        program, alignment, data, codes, config, method, seed, accelerator, streams.width
+        program, alignment, data, codes, config, method, seed, accelerator, streams
     )
     linear_map = None
     if method != FINETUNE:
@@ -148,9 +149,17 @@ def train(
             bias=config.alignment.bias,
             generator=generator,
         )
+        if config.alignment.start == "fitted":
+            fit_map(linear_map, streams, program, alignment, data.train, codes)
     reference = Reference(streams, data.text, accelerator.device)
     module = InjectionStep(
-        streams, program, alignment, _terms(config, method, program), linear_map
+        streams,
+        program,
+        alignment,
+        _terms(config, method, program),
+        linear_map,
+        batches.answers,
+        codes[data.train.symbols >= 0],
     ).to(accelerator.device)
     if linear_map is not None and config.swap != "none":
         module.kept_basis()  # an empty swap is refused before anything is trained
@@ -271,13 +280,14 @@ def _terms(config: InjectionConfig, method: str, program: CompiledProgram) -> Te
         alignment=weights.alignment,
         text=weights.text,
         divisor=program.layers if config.alignment.divisor == "layers" else None,
+        alignment_loss=config.interchange.alignment if method == INTERCHANGE else "cosine",
         swap=config.swap,
         swap_share=config.swap_share,
     )
 
 
 def _batches(
-    program, alignment, data: TrainingData, codes, config, method, seed, accelerator, width
+    program, alignment, data: TrainingData, codes, config, method, seed, accelerator, streams
 ) -> Batches:
     if config.batch % accelerator.num_processes:
         raise TracrLabError(
@@ -291,13 +301,16 @@ def _batches(
     settings = BatchSettings(
         seed=seed,
         rows=config.batch // accelerator.num_processes,
-        width=width,
+        width=streams.width,
         align="none" if method == FINETUNE else config.alignment.positions,
         prompts=config.interchange.prompts if method == INTERCHANGE else 0.0,
+        balanced=config.interchange.balanced,
         variables=config.interchange.variables if method == INTERCHANGE else 0.0,
         windows=config.text_batch if config.weights.text > 0 else 0,
         text_length=data.text.shape[1],
         text_places=config.text_places,
+        negatives=config.answer_negatives,
+        vocabulary=len(streams.model.get_output_embeddings().weight),
     )
     return Batches(settings, program, alignment, data.train, codes, len(data.text), interchange)
 

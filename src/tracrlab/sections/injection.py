@@ -46,6 +46,11 @@ class AlignmentConfig(Section):
         "the compiled layers, as the paper prints it",
     )
     bias: bool = Field(False, description="give the linear map a bias")
+    start: Literal["random", "fitted"] = Field(
+        "random",
+        description="the linear map's start: random, or the least squares from the base model's "
+        "streams to the compiled ones",
+    )
 
 
 class InterchangeConfig(Section):
@@ -54,11 +59,20 @@ class InterchangeConfig(Section):
     prompts: Share = Field(
         0.5, description="share whose prompt has symbols exchanged, answered by the program"
     )
+    balanced: bool = Field(
+        True,
+        description="draw the other examples so that first answers are as frequent as in training",
+    )
     variables: float = Field(
         0.25,
         ge=0,
         le=0.5,
         description="share in which a variable takes another example's value in the stream",
+    )
+    alignment: Literal["cosine", "variables"] = Field(
+        "variables",
+        description="alignment loss of `interchange`: the paper's cosine, or how well each "
+        "variable is read, all counting alike",
     )
 
 
@@ -98,6 +112,9 @@ class TinyConfig(Section):
 class InjectionConfig(Section):
     """How programs are distilled into a language model, and what is measured of it."""
 
+    seed: int | None = Field(
+        None, ge=0, lt=2**63, description="seed of the injection; none: the root `seed`"
+    )
     tasks: tuple[str, ...] = Field(
         ("count", "addition", "shuffle_dyck"),
         min_length=1,
@@ -162,6 +179,12 @@ class InjectionConfig(Section):
     )
     interchange: InterchangeConfig = Field(
         InterchangeConfig(), description="interventions of the method `interchange`"
+    )
+    answer_negatives: int = Field(
+        0,
+        ge=0,
+        description="tokens drawn at each step that stand for all which are no part of an answer "
+        "in the answer loss; 0 computes it exactly",
     )
     text_batch: int = Field(2, ge=0, description="windows of plain text a step")
     text_length: int = Field(70, ge=2, description="tokens of a window")
