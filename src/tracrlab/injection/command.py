@@ -64,8 +64,8 @@ def inject(
             f"--method is {method!r}; it takes {FINETUNE}, {INJECTION} or {INTERCHANGE}."
         )
     settings = load_config(config)
-    own = settings.injection
     found = load_task(task)
+    own = settings.injection.of_task(found.name)
     model, tokenizer = load_base(own.base, base_folder)
     data = load_data(found, tokenizer, model.config.max_position_embeddings, settings, train=True)
     windows = (

@@ -26,6 +26,7 @@ from tracrlab.injection.compiled import CompiledProgram
 from tracrlab.injection.evaluation import accuracy
 from tracrlab.injection.map_start import fit_map
 from tracrlab.injection.methods import FINETUNE, INTERCHANGE, InjectionStep, Terms
+from tracrlab.injection.optimizer import MuonAdamW
 from tracrlab.injection.prompts import Examples, PromptInterchange
 from tracrlab.injection.reference import Reference
 from tracrlab.injection.streams import StreamModel
@@ -317,11 +318,18 @@ def _batches(
 
 def _optimizer(module: InjectionStep, config: InjectionConfig) -> torch.optim.Optimizer:
     trained = [weight for weight in module.model.parameters() if weight.requires_grad]
-    groups = [{"params": trained, "peak": config.learning_rate}]
-    if module.linear_map is not None:
-        own = list(module.linear_map.parameters())
-        groups.append({"params": own, "peak": config.map_learning_rate})
-    return torch.optim.AdamW(groups, lr=0.0, weight_decay=0.0, fused=True)
+    own = [] if module.linear_map is None else list(module.linear_map.parameters())
+    of_map = {"params": own, "peak": config.map_learning_rate}
+    if config.optimizer == "adamw":
+        groups = [{"params": trained, "peak": config.learning_rate}, of_map]
+        return torch.optim.AdamW(groups[: 1 + bool(own)], lr=0.0, weight_decay=0.0, fused=True)
+    matrices = {id(weight) for weight in module.model.block_matrices()}
+    groups = [
+        {"params": [w for w in trained if id(w) in matrices], "muon": True},
+        {"params": [w for w in trained if id(w) not in matrices]},
+    ]
+    groups = [group | {"peak": config.learning_rate} for group in groups]
+    return MuonAdamW([*groups, *([of_map] if own else [])])
 
 
 def _precision(precision: str) -> str:

@@ -76,6 +76,17 @@ class InterchangeConfig(Section):
     )
 
 
+class TaskTraining(Section):
+    """What a task's training has of its own; none: as for all tasks."""
+
+    steps: Count | None = Field(None, description="training steps")
+    batch: int | None = Field(None, ge=2, description="task examples a step")
+    learning_rate: float | None = Field(None, gt=0, description="peak rate of the model's weights")
+    map_learning_rate: float | None = Field(
+        None, gt=0, description="peak rate of the linear map"
+    )
+
+
 class TinyConfig(Section):
     """The small GPT-2 that the workflow pretrains itself."""
 
@@ -157,6 +168,17 @@ class InjectionConfig(Section):
     )
     steps: Count = Field(1_000, description="training steps")
     batch: int = Field(16, ge=2, description="task examples a step")
+    per_task: dict[str, TaskTraining] = Field(
+        {},
+        description="steps, batch, learning_rate and map_learning_rate of single tasks, by name; "
+        "a task of short prompts affords larger batches",
+        json_schema_extra=takes("a mapping of tasks to some of these keys"),
+    )
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw",
+        description="AdamW for all weights, or Muon for the matrices of the blocks, whose steps "
+        "are scaled to AdamW's",
+    )
     trained: Literal["all", "blocks"] = Field(
         "all", description="weights of the model that are trained: all, or all but token embeddings"
     )
@@ -218,3 +240,9 @@ class InjectionConfig(Section):
         if len(set(names)) < len(names):
             raise ValueError("each method may stand there once")
         return names
+
+    def of_task(self, name: str) -> Self:
+        """This configuration with what the task of a name has of its own."""
+        if name not in self.per_task:
+            return self
+        return self.model_copy(update=self.per_task[name].model_dump(exclude_none=True))
