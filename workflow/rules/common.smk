@@ -123,12 +123,12 @@ NOT_TRAINED_WITH = tuple(
     f"injection.{key}" for key in ("tasks", "methods", "seeds", "tiny", "data", "noise_norms")
 )
 TEXT_MADE_WITH = (
-    "seed",
+    "injection.seed",
     "injection.weights",
     *(f"injection.{key}" for key in ("base", "text", "text_batch", "text_length", "text_windows")),
 )
 MEASURED_WITH = (
-    "seed",
+    "injection.seed",
     *(
         f"injection.{key}"
         for key in ("base", "data", "train_examples", "test_examples", "ood_examples")
