@@ -15,6 +15,7 @@ from tracrlab.cluster.command import cluster_check
 from tracrlab.decompiler.training_command import autoencoder_row, train_decompiler
 from tracrlab.errors import TracrLabError
 from tracrlab.figures.command import app as figure_app
+from tracrlab.figures.decompiler_curves_command import decompiler_curves
 from tracrlab.figures.injection_command import app as injection_figure_app
 from tracrlab.figures.superposition_command import app as study_figure_app
 from tracrlab.injection.base_command import check_tasks, pretrain_tiny
@@ -33,6 +34,7 @@ app = typer.Typer(
 zoo_app = typer.Typer(help="The steps that make a zoo; rules call them.", no_args_is_help=True)
 app.add_typer(zoo_app, name="zoo")
 figure_app.add_typer(injection_figure_app, name="injection")
+figure_app.command("decompiler-curves")(decompiler_curves)
 app.add_typer(figure_app, name="figure")
 app.add_typer(students_app, name="students")
 figure_app.add_typer(study_figure_app, name="study")
