@@ -17,8 +17,9 @@ from tracrlab.config import load_config
 from tracrlab.decompiler import training
 from tracrlab.decompiler.curve import CURVE, autoencoder_table
 from tracrlab.decompiler.model_folder import load
+from tracrlab.decompiler.optimisation import schedule
 from tracrlab.decompiler.settings import resolve
-from tracrlab.decompiler.training import StoppedError, schedule, train
+from tracrlab.decompiler.training import StoppedError, train
 from tracrlab.errors import TracrLabError
 
 ROOT = Path(__file__).parents[2]
