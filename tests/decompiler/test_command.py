@@ -75,7 +75,7 @@ def test_from_predictions_to_tables(small_zoo, knowing, tmp_path):
         "decompiler", "predict", small_zoo.manifest, *done, "--config", config,
         "--out", predictions,
     )  # fmt: skip
-    for name in ("table", "by-ops", "mistakes", "confusion"):
+    for name in ("table", "by_ops", "mistakes", "confusion"):
         csv, md = tmp_path / f"{name}.csv", tmp_path / f"{name}.md"
         out_of("decompiler", name, predictions, "--out", csv, "--out", md)
         assert len(md.read_text().splitlines()) == len(pd.read_csv(csv)) + 2

@@ -44,8 +44,8 @@ class LineModelSettings:
     log_weights: bool = True
 
 
-#: From 0.5M to 800M parameters. Those of 85M, 300M and 700M are GPT-2 small, medium and large, which
-#: the thesis used, and which have 125M, 350M and 774M with text embeddings.
+#: From 0.5M to 800M parameters. Those of 85M, 300M and 700M are GPT-2 small, medium and large,
+#: which the thesis used, and which have 125M, 350M and 774M with text embeddings.
 LINE_MODEL_SIZES: dict[str, LineModelSettings] = {
     "0.5M": LineModelSettings(96, 3, 4),
     "1M": LineModelSettings(128, 4, 4),

@@ -1,4 +1,4 @@
-"""Pictures of decompilers: accuracy by op count, ops confused, and programs beside the true ones."""
+"""Pictures of decompilers: accuracy by op count, ops confused, programs beside the true ones."""
 
 from __future__ import annotations
 

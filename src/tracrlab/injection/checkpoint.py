@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from tracrlab.errors import TracrLabError
-from tracrlab.files import atomic_path
+from tracrlab.training_state import load_optimizer, optimizer_tensors, read_state, write_state
 
 _FORMAT = "tracrlab_injection_checkpoint"
 
@@ -26,17 +25,9 @@ def save_checkpoint(
       identity: what the run is (its settings); JSON.
       state: the step and the lines of the loss table; JSON.
     """
-    from safetensors.torch import save_file
-
     tensors = {f"weight/{name}": value for name, value in module.named_parameters()}
-    moments = optimizer.state_dict()["state"]
-    for number, entry in moments.items():
-        tensors |= {f"moment/{number}/{name}": torch.as_tensor(v) for name, v in entry.items()}
-    # Cloned: safetensors refuses tensors that share memory.
-    tensors = {name: value.detach().cpu().clone() for name, value in tensors.items()}
-    header = {_FORMAT: json.dumps({"identity": identity, "state": state})}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+    header = {"identity": identity, "state": state}
+    write_state(path, _FORMAT, tensors | optimizer_tensors(optimizer), header)
 
 
 def load_checkpoint(
@@ -50,32 +41,13 @@ def load_checkpoint(
     Raises:
       TracrLabError: if the file is damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
     if not path.is_file():
         return None
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get(_FORMAT, "{}"))
-            if header.get("identity") != json.loads(json.dumps(identity)):
-                return None
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError, OSError) as error:
-        raise TracrLabError(
-            f"the checkpoint {path} is damaged ({error}); delete it to start again."
-        ) from None
+    tensors, header = read_state(path, _FORMAT)
+    if header.get("identity") != json.loads(json.dumps(identity)):
+        return None
     with torch.no_grad():
         for name, value in module.named_parameters():
             value.copy_(tensors[f"weight/{name}"])
-    _load_moments(optimizer, tensors)
+    load_optimizer(optimizer, tensors)
     return header["state"]
-
-
-def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    state = optimizer.state_dict()
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("moment/"):
-            _, number, key = name.split("/")
-            moments.setdefault(int(number), {})[key] = value
-    optimizer.load_state_dict({**state, "state": moments})

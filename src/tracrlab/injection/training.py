@@ -7,10 +7,8 @@ was stopped goes on from its checkpoint exactly as if it had not been.
 from __future__ import annotations
 
 import math
-import signal
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from tracrlab.injection.prompts import Examples, PromptInterchange
 from tracrlab.injection.reference import Reference
 from tracrlab.injection.streams import StreamModel
 from tracrlab.sections.injection import InjectionConfig
+from tracrlab.training_state import stopping
 
 #: Examples on which the compiled model's own forward pass is compared with the targets.
 CHECKED = 4
@@ -190,7 +189,7 @@ class _Run:
         config, first = self.config, state["step"]
         watched = self.data.held_out.take(np.arange(min(WATCHED, len(self.data.held_out))))
         seconds, recent = 0.0, state.pop("recent", [])
-        with _stopping() as stop:
+        with stopping() as stop:
             for step in progress(range(first, config.steps), config.steps - first, "training"):
                 start = time.perf_counter()
                 recent.append(self._step(step))
@@ -304,27 +303,3 @@ def _precision(precision: str) -> str:
         has = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
         return "bf16" if has else "no"
     return "bf16" if precision == "bf16" else "no"
-
-
-@dataclass
-class _Stop:
-    asked: bool = False
-
-
-@contextmanager
-def _stopping():
-    """Notes SIGTERM, so that the step in hand ends and a checkpoint is written."""
-    stop = _Stop()
-
-    def note(*_):
-        stop.asked = True
-
-    try:
-        before = signal.signal(signal.SIGTERM, note)
-    except ValueError:  # not the main thread: someone else handles signals
-        yield stop
-        return
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGTERM, before)

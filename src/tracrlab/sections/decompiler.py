@@ -205,3 +205,14 @@ class DecompilerConfig(Section):
         plain = [(zoo, method) for zoo in self.zoos for method in self.methods]
         further = [(zoo, name) for name, one in self.variants.items() for zoo in one.zoos]
         return plain + further
+
+    def method_of(self, name: str) -> str:
+        """The method of a run: its name, or what the variant of that name is."""
+        return self.variants[name].method if name in self.variants else name
+
+    def start_of(self, zoo: str, name: str) -> str:
+        """What a run starts from: `standard`, the weights of that zoo, or `random`."""
+        if zoo == "standard" or name == "autoencoder":
+            return "random"
+        changed = self.variants[name].start if name in self.variants else None
+        return changed or getattr(self, self.method_of(name)).fine_tuning.start
