@@ -12,13 +12,16 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from tracrlab.cli import app
 from tracrlab.config import load_config
 from tracrlab.decompiler import training
 from tracrlab.decompiler.curve import CURVE, autoencoder_table
 from tracrlab.decompiler.model_folder import load
+from tracrlab.decompiler.optimisation import schedule
 from tracrlab.decompiler.settings import resolve
-from tracrlab.decompiler.training import StoppedError, schedule, train
+from tracrlab.decompiler.training import StoppedError, train
 from tracrlab.errors import TracrLabError
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +122,19 @@ def test_a_stopped_run_ends_as_one_that_was_not(small_zoo, tmp_path, method, mon
     assert curves[0] == curves[1]
     resumed.write(settings(), tmp_path / "stopped")
     assert not (tmp_path / "stopped" / "checkpoints").exists()
+
+
+def test_the_command_ends_with_143_when_it_is_stopped(small_zoo, tmp_path, monkeypatch):
+    config = json.dumps(settings().model_dump(mode="json"))
+    words = ["train-decompiler", str(small_zoo.manifest), "--out", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        stop_at_step(patch, 2)
+        stopped = CliRunner().invoke(app, [*words, "--config", config])
+    assert stopped.exit_code == 143, stopped.output
+    assert not (tmp_path / "model.safetensors").exists()
+    ended = CliRunner().invoke(app, [*words, "--config", config])
+    assert ended.exit_code == 0, ended.output
+    assert load(tmp_path).description.training["steps"] == 6
 
 
 def test_loader_processes_change_nothing(small_zoo, tmp_path):
