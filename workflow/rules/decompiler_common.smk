@@ -44,3 +44,37 @@ def decompiler_files(name: str) -> list[str]:
         f"results/decompiler/{zoo}/{decompiler}/{name}"
         for zoo, decompiler in settings.decompiler.runs()
     ]
+
+
+def decompiler_device() -> str:
+    """Give the device that decompilers are tested on."""
+    return "cuda" if settings.decompiler.gpus else "cpu"
+
+
+def library_decompilers(name: str) -> list[str]:
+    """Give one file of every decompiler that the library is given to: those of compiled models."""
+    return [path for path in decompiler_files(name) if "/standard/" in path]
+
+
+def decompiler_folders(wildcards, input) -> list[str]:
+    """Give the folders of the decompilers that a rule takes."""
+    return [str(Path(path).parent) for path in input.models]
+
+
+def decompiler_picture_table(wildcards) -> str:
+    """Give the table that a picture is drawn from."""
+    table = {"accuracy": "by_ops", "confusion": "confusion"}[wildcards.picture]
+    return f"results/decompiler_{table}.csv"
+
+
+def decompiler_results() -> list[str]:
+    """Give every table and picture of decompilers' test results."""
+    tables = ("table", "by_ops", "mistakes", "confusion", "library")
+    programs = [
+        f"decompiler_programs_{zoo}_{method}"
+        for zoo in settings.decompiler.zoos
+        for method in settings.decompiler.methods
+    ]
+    return [f"results/decompiler_{table}.csv" for table in tables] + figure_files(
+        "decompiler_accuracy", "decompiler_confusion", *programs
+    )

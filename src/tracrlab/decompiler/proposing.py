@@ -7,6 +7,7 @@ The weights are read once; how many candidates are wanted may grow afterwards.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -81,16 +82,16 @@ class LineProposals:
             logits = model(torch.from_numpy(blocks).to(device), torch.from_numpy(mask).to(device))
             lines = predicted_lines(logits)
             self._log_probability = _line_log_probability(logits, lines).cpu().numpy()
-        self._lines, self._grammar = lines.cpu().numpy(), grammar
+        self._lines = lines.cpu().numpy()
+        self._left = [completions(one, grammar) for one in self._lines]
+        self._found: list[list[Candidate]] = [[] for _ in self._lines]
 
     def candidates(self, rows: Sequence[int], count: int) -> list[list[Candidate]]:
-        return [
-            [
-                Candidate(program, float(self._log_probability[row]))
-                for program in completions(self._lines[row], self._grammar, count)
-            ]
-            for row in rows
-        ]
+        for row in rows:
+            more = islice(self._left[row], max(count - len(self._found[row]), 0))
+            score = float(self._log_probability[row])
+            self._found[row] += [Candidate(program, score) for program in more]
+        return [self._found[row][:count] for row in rows]
 
     def lines(self, first: Sequence[Candidate | None]) -> np.ndarray:
         return self._lines

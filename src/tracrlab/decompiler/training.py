@@ -291,6 +291,7 @@ class _Loop:
             "steps": state.step,
             "best_step": state.best_step if state.best else state.step,
             "samples": state.samples,
+            "programs": sum(len(self._choice("train").rows_of(path)) for path in self.shards),
             "minutes": round(state.seconds / 60, 2),
             "processes": self.world,
             "device": self.accelerator.device.type,

@@ -123,8 +123,17 @@ class Evaluation(Section):
     """How trained decompilers are judged."""
 
     test_programs: Count = Field(200, description="models of the test split that are decompiled")
-    beam: Count = Field(4, description="width of the beam search")
-    candidates: Count = Field(4, description="best candidates that are run against the weights")
+    beam: Count = Field(4, description="candidates that are searched for and run at first")
+    most_beams: Count = Field(
+        32, description="most candidates, where none of fewer is verified; the search doubles"
+    )
+    examples: Count = Field(4, description="programs in the picture of predicted and true ones")
+
+    @model_validator(mode="after")
+    def _search_widens(self) -> Self:
+        if self.beam > self.most_beams:
+            raise ValueError("beam must not exceed most_beams")
+        return self
 
 
 class DecompilerConfig(Section):
