@@ -36,6 +36,8 @@ wildcard_constraints:
     task=r"[a-z][a-z0-9_]*",
     method="finetune_kl|tracr_injection|interchange",
     run=r"\d+",
+    zoo="standard|compressed|natural",
+    decompiler=r"[a-z][a-z0-9_]*",
 
 
 # Before the first job is submitted: a second run in the folder, and what SLURM cannot run, or would
