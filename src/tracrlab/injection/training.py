@@ -8,6 +8,7 @@ several processes, each computes its part of the batch (`sharing`), and only the
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -131,6 +132,11 @@ def train(
         mixed_precision=_precision(config.precision),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+    if accelerator.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
+        raise TracrLabError(
+            f"{os.environ['WORLD_SIZE']} processes were launched, but each trains by itself; give "
+            "the job as many GPUs as CUDA_VISIBLE_DEVICES names."
+        )
     batches = _batches(
         program, alignment, data, codes, config, method, seed, accelerator, streams.width
     )
