@@ -128,9 +128,11 @@ def train(
     alignment = align(program, streams, codes[data.train.supervised], config)
     target_seconds = time.perf_counter() - start
 
+    weights = config.weights
+    unused = weights.answer == 0 or (method != FINETUNE and weights.alignment == 0)
     accelerator = Accelerator(
         mixed_precision=_precision(config.precision),
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=unused)],
     )
     if accelerator.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
         raise TracrLabError(
@@ -194,7 +196,10 @@ class _Run:
         watched = self.data.held_out.take(np.arange(min(WATCHED, len(self.data.held_out))))
         seconds, recent = 0.0, state.pop("recent", [])
         with stopping() as stop:
-            for step in progress(range(first, config.steps), config.steps - first, "training"):
+            left = range(first, config.steps)
+            if self.accelerator.is_main_process:
+                left = progress(left, len(left), "training")
+            for step in left:
                 start = time.perf_counter()
                 losses, stops = self._step(step, stop.asked)
                 recent.append(losses)
