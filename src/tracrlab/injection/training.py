@@ -30,7 +30,7 @@ from tracrlab.injection.reference import Reference
 from tracrlab.injection.sharing import check_shareable, share
 from tracrlab.injection.streams import StreamModel
 from tracrlab.sections.injection import InjectionConfig
-from tracrlab.stopping import StoppedError, stopping
+from tracrlab.stopping import Stop, StoppedError, stopping
 
 #: Examples on which the compiled model's own forward pass is compared with the targets.
 CHECKED = 4
@@ -201,7 +201,7 @@ class _Run:
                 left = progress(left, len(left), "training")
             for step in left:
                 start = time.perf_counter()
-                losses, stops = self._step(step, stop.asked)
+                losses, stops = self._step(step, stop)
                 recent.append(losses)
                 seconds += time.perf_counter() - start
                 state["step"] = step + 1
@@ -217,7 +217,7 @@ class _Run:
                     raise StoppedError(f"stopped at step {step + 1:,}; {checkpoint} holds the run")
         return {"steps": config.steps - first, "step_seconds": seconds}
 
-    def _step(self, step: int, asked: bool) -> tuple[dict[str, float], bool]:
+    def _step(self, step: int, stop: Stop) -> tuple[dict[str, float], bool]:
         """Takes a step; gives its losses, and whether any process has been asked to stop."""
         config, accelerator = self.config, self.accelerator
         rate = schedule(step, config)
@@ -232,7 +232,7 @@ class _Run:
         accelerator.backward(losses["loss"])
         # One exchange for both: processes that stopped at different steps would wait for ever.
         values = torch.stack([*(loss.detach().float() for loss in losses.values())])
-        told = torch.cat([values, torch.tensor([float(asked)], device=values.device)])
+        told = torch.cat([values, torch.tensor([float(stop.asked)], device=values.device)])
         *means, anyone = accelerator.reduce(told, "mean").tolist()
         found = dict(zip(losses, means, strict=True))
         if not math.isfinite(found["loss"]):
