@@ -124,7 +124,11 @@ class InjectionConfig(Section):
     """How programs are distilled into a language model, and what is measured of it."""
 
     seed: int | None = Field(
-        None, ge=0, lt=2**63, description="seed of the injection; none: the root `seed`"
+        None,
+        ge=0,
+        lt=2**63,
+        description="seed of the injection; null takes the root `seed`",
+        json_schema_extra=takes("an integer of at least 0, or null"),
     )
     tasks: tuple[str, ...] = Field(
         ("count", "addition", "shuffle_dyck"),
