@@ -101,7 +101,7 @@ def test_a_fitted_map_reads_the_base_model_better_than_a_random_one(task, data):
 def test_muon_and_sampled_answers_learn_the_task_in_fewer_steps(task, data, method):
     values = {"optimizer": "muon", "answer_negatives": 20, "alignment": {"start": "fitted"}}
     settings = config(
-        steps=150, batch=24, learning_rate=5e-3, measure_steps=150, text_batch=0, **values
+        steps=200, batch=24, learning_rate=5e-3, measure_steps=200, text_batch=0, **values
     )
     result = train(gpt2(layers=4), task[0], data, settings, method, seed=0)
     assert accuracy(result.model, data.held_out).percent >= 95

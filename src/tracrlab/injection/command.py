@@ -69,7 +69,9 @@ def inject(
     model, tokenizer = load_base(own.base, base_folder)
     data = load_data(found, tokenizer, model.config.max_position_embeddings, settings, train=True)
     windows = (
-        make_windows(tokenizer, own, settings.injection.seed) if text is None else load_windows(text, own)
+        make_windows(tokenizer, own, settings.injection.seed)
+        if text is None
+        else load_windows(text, own)
     )
     checkpoint = out.with_name(f"{out.name}.checkpoint.safetensors")
     seed = settings.injection.seed + run
@@ -130,7 +132,9 @@ def evaluate(
     streams.to(fastest_device())
     positions = streams.model.config.max_position_embeddings
     data = load_data(load_task(task), tokenizer, positions, settings, train=False)
-    table = measure(streams, tokenizer, data, settings.injection, method, settings.injection.seed + run)
+    table = measure(
+        streams, tokenizer, data, settings.injection, method, settings.injection.seed + run
+    )
     write_tables(table, out)
     print(table[["set", "count", "accuracy", "low", "high"]].round(1).to_string(index=False))
 

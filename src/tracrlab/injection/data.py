@@ -70,7 +70,9 @@ def load_data(task: Task, tokenizer, positions: int, config: Config, *, train: b
         check(task, compiled, _first(part, CHECKED))
     sets = []
     for test_set in task.test_sets:
-        generator = np.random.default_rng([config.injection.seed, zlib.crc32(test_set.name.encode())])
+        generator = np.random.default_rng(
+            [config.injection.seed, zlib.crc32(test_set.name.encode())]
+        )
         examples = encode(task, tokenizer, test_set.examples(settings.ood_examples, generator))
         if test_set.solved:
             check(task, compiled, _first(examples, CHECKED))

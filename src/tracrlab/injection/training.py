@@ -138,9 +138,7 @@ def train(
         mixed_precision=_precision(config.precision),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
-    batches = _batches(
-        program, alignment, data, codes, config, method, seed, accelerator, streams
-    )
+    batches = _batches(program, alignment, data, codes, config, method, seed, accelerator, streams)
     linear_map = None
     if method != FINETUNE:
         generator = torch.Generator().manual_seed(seed)

@@ -82,9 +82,7 @@ class TaskTraining(Section):
     steps: Count | None = Field(None, description="training steps")
     batch: int | None = Field(None, ge=2, description="task examples a step")
     learning_rate: float | None = Field(None, gt=0, description="peak rate of the model's weights")
-    map_learning_rate: float | None = Field(
-        None, gt=0, description="peak rate of the linear map"
-    )
+    map_learning_rate: float | None = Field(None, gt=0, description="peak rate of the linear map")
 
 
 class TinyConfig(Section):
