@@ -1,8 +1,8 @@
 """AdamW, with Muon for the matrices of a model's blocks (Jordan and others 2024).
 
 Muon replaces the averaged gradient of a matrix by the nearest orthogonal one, so that every
-direction moves alike. Its step is scaled to the size of AdamW's (Liu and others 2025, "Muon is scalable"),
-and the same rate serves both.
+direction moves alike. Its step is scaled to the size of AdamW's (Liu and others 2025, "Muon is
+scalable"), and the same rate serves both.
 """
 
 from __future__ import annotations

@@ -178,8 +178,8 @@ class InjectionConfig(Section):
     )
     optimizer: Literal["adamw", "muon"] = Field(
         "adamw",
-        description="AdamW for all weights, or Muon for the matrices of the blocks, whose steps "
-        "are scaled to AdamW's",
+        description="AdamW for all weights, or Muon for the matrices of the blocks, with AdamW at "
+        "0.4 of the rate for the model's others",
     )
     trained: Literal["all", "blocks"] = Field(
         "all", description="weights of the model that are trained: all, or all but token embeddings"
