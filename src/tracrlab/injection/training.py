@@ -36,6 +36,8 @@ from tracrlab.stopping import Stop, StoppedError, stopping
 
 #: Examples on which the compiled model's own forward pass is compared with the targets.
 CHECKED = 4
+#: Share of the rate at which weights that are no matrices move beside Muon's.
+OTHERS_RATE = 0.4
 #: Held-out examples whose accuracy stands in the loss table.
 WATCHED = 200
 
@@ -342,11 +344,11 @@ def _optimizer(module: InjectionStep, config: InjectionConfig) -> torch.optim.Op
         groups = [{"params": trained, "peak": config.learning_rate}, of_map]
         return torch.optim.AdamW(groups[: 1 + bool(own)], lr=0.0, weight_decay=0.0, fused=True)
     matrices = {id(weight) for weight in module.model.block_matrices()}
+    rate = config.learning_rate
     groups = [
-        {"params": [w for w in trained if id(w) in matrices], "muon": True},
-        {"params": [w for w in trained if id(w) not in matrices]},
+        {"params": [w for w in trained if id(w) in matrices], "peak": rate, "muon": True},
+        {"params": [w for w in trained if id(w) not in matrices], "peak": OTHERS_RATE * rate},
     ]
-    groups = [group | {"peak": config.learning_rate} for group in groups]
     return MuonAdamW([*groups, *([of_map] if own else [])])
 
 
