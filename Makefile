@@ -9,7 +9,7 @@ DATA := envs/data.txt
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: setup run test test-slurm bench lint format reference lock clean
+.PHONY: setup run test test-trust test-slurm bench lint format reference lock clean
 
 setup: .venv/.installed ## .venv with the locked packages and this package in it
 
@@ -30,6 +30,9 @@ run: setup ## the workflow with config/config.yaml, into results/
 
 test: setup lint ## lint, then every test
 	$(BIN)/python -m pytest
+
+test-trust: setup ## the full counts of faults, bad input and determinism, into docs/reliability.md
+	$(BIN)/python -m tests.trust
 
 test-slurm: setup ## the SLURM profile, on a cluster that the tests start on this machine (docs/cluster.md)
 	$(BIN)/python -m pytest tests/slurm -m "slurm and not accounting" -rs
