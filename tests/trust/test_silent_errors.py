@@ -203,7 +203,7 @@ class NextLetter:
 
 
 def test_lambada_by_hand():
-    """ "x y a b" ends as the model says, "x y a c" does not; all letters of a word must be right."""
+    """The first passage ends as the model says; all letters of a last word must be right."""
     from tracrlab.injection.retention import lambada, retention
 
     passages = ["x y a b", "x y a c", "a bcd", "a bce"]
