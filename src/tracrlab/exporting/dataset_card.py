@@ -104,6 +104,7 @@ def dataset_card(name: str, licence: str, manifest: dict, info: FileInfo, counts
     kind = manifest["kind"]
     splits = [split for split in ("train", "validation", "test") if counts.splits[split]]
     rows = sum(counts.splits.values())
+    unique = " No two programs behave alike." if kind == "standard" else ""
     files = "\n".join(f"  - split: {s}\n    path: data/{s}-*.parquet" for s in splits)
     return f"""---
 pretty_name: {name}
@@ -148,7 +149,7 @@ for shard in load_manifest("path/to/this/folder/manifest.json").checked_shards()
 {_count_table(counts, splits)}
 
 Splits are cut by behaviour: no program of one split gives the outputs of a program of another on \
-every input. Programs are unique by behaviour.
+all inputs of the domain (4,096 seeded ones of a larger domain).{unique}
 
 ## How it was verified
 
