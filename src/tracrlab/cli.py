@@ -451,27 +451,29 @@ def plan(
     cores: Annotated[
         int, typer.Option(min=1, help="Cores of the machine or partition, for the wall time.")
     ] = 2,
+    gpus: Annotated[int, typer.Option(min=0, help="GPUs, likewise.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a configuration costs: jobs, arrays, core-hours, wall time and bytes.
+    """Say what a configuration costs: jobs, arrays, core-hours, GPU-hours, wall time and bytes.
 
-    Rates are measured ones.
+    Rates are measured ones; what has none says so, and is null in JSON.
 
-    Example: tracrlab plan --config config/paper.yaml --cores 256
+    Example: tracrlab plan --config config/paper.yaml --cores 256 --gpus 8
     """
     from tracrlab.config import load_config
-    from tracrlab.planning import plan_table
+    from tracrlab.planning import plan_table, sources, steps
     from tracrlab.show import aligned
 
+    configuration = load_config(config)
     if as_json:
         import json
 
-        from tracrlab.planning import steps
         from tracrlab.records import plan_record
 
-        print(json.dumps(plan_record(steps(load_config(config)), cores)))
+        print(json.dumps(plan_record(steps(configuration), cores, gpus)))
         return
-    print(aligned(plan_table(load_config(config), cores)))
+    print(aligned(plan_table(configuration, cores, gpus)))
+    print("\nThe rates are of\n  " + "\n  ".join(sources()))
 
 
 def shard_files(folder: Path, count: int) -> list[Path]:

@@ -72,14 +72,14 @@ def zoo_record(path: object, reports: Sequence[ShardReport]) -> dict[str, Any]:
     }
 
 
-def plan_record(steps: Iterable[Step], cores: int) -> list[dict[str, Any]]:
-    """The steps of a plan with their costs, in seconds and bytes."""
+def plan_record(steps: Iterable[Step], cores: int, gpus: int = 0) -> list[dict[str, Any]]:
+    """The steps of a plan with their costs, in seconds and bytes; None where none was measured."""
     return [
         asdict(step)
         | {
             "core_seconds": step.core_seconds,
             "gpu_seconds": step.gpu_seconds,
-            "wall_seconds": step.wall_seconds(cores),
+            "wall_seconds": step.wall_seconds(cores, gpus),
             "arrays": step.arrays,
         }
         for step in steps

@@ -38,10 +38,9 @@ def step_of(batches: Batches, swap: str, swap_share: float) -> tuple[InjectionSt
     terms = Terms(alignment=0.7, swap=swap, swap_share=swap_share)
     reference = Reference(streams, text, torch.device("cpu"))
     with torch.no_grad():  # away from the original, so that the text has a gradient
+        generator = torch.Generator().manual_seed(4)
         for weight in streams.parameters():
-            weight += 0.02 * torch.randn(
-                weight.shape, generator=torch.Generator().manual_seed(weight.numel())
-            )
+            weight.add_(0.02 * torch.randn(weight.shape, generator=generator))
     return InjectionStep(streams, batches.program, batches.alignment, terms, linear_map), reference
 
 
@@ -81,6 +80,8 @@ def test_a_part_runs_its_own_rows_and_those_they_read_from(batches):
 
 
 def test_more_processes_than_rows_are_refused():
-    with pytest.raises(TracrLabError, match="injection.text_batch is 1, which 2 processes cannot"):
+    with pytest.raises(
+        TracrLabError, match=r"injection\.text_batch is 1, which 2 processes cannot"
+    ):
         check_shareable(8, 1, 2)
     check_shareable(8, 0, 2)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.workflow.conftest import finished_smoke_run, workflow  # noqa: F401
+
 QUICK, FULL = "quick", "full"
 
 

@@ -45,6 +45,7 @@ rule pretrain_tiny:
     resources:
         mem_mb=4000,
         runtime=240,
+        gpu=1,
     params:
         config=section(settings, "seed", "injection.tiny"),
     message:

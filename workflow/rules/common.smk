@@ -5,6 +5,7 @@ from pathlib import Path
 
 from snakemake.shell import shell
 from tracrlab.cluster.array_tasks import become_own_task
+from tracrlab.cluster.relaying import relay_termination
 from tracrlab.cluster.starting import start_on_slurm
 from tracrlab.config import Config, load_config, section
 from tracrlab.errors import TracrLabError
@@ -14,12 +15,14 @@ from tracrlab.tasks.registry import task_names
 
 # A task of a SLURM job array leaves this process here; every other process goes on.
 become_own_task(sys.argv)
+if workflow.remote_exec:
+    relay_termination()
 
 # Every command finds the `tracrlab` that stands beside the running Python, whether or not its
 # environment is active. Snakemake sets OMP_NUM_THREADS and its kin to the threads of the job; XLA
-# reads NPROC instead.
+# reads NPROC instead. At SIGTERM the shell waits for its command, which may write a checkpoint.
 shell.prefix(
-    f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
+    f"set -euo pipefail; trap : TERM; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
     "NPROC=$OMP_NUM_THREADS; "
 )
 

@@ -187,6 +187,7 @@ class CompiledModel:
             LookupError,
             TypeError,
             AttributeError,
+            RecursionError,
         ) as error:
             reason = str(error).rstrip(".")
             raise TracrLabError(
@@ -205,6 +206,7 @@ class CompiledModel:
             layers=tuple(Layer(**layer) for layer in meta["layers"]),
             causal=meta["causal"],
         )
+        architecture.check_sizes()
         if {name: value.shape for name, value in weights.items()} != architecture.shapes:
             raise ValueError("its weights do not have the shapes that its header says")
         for name, value in weights.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -51,8 +52,15 @@ def load_checkpoint(
     Raises:
       TracrLabError: if no checkpoint is whole, or one does not fit the model.
     """
-    own = json.loads(json.dumps(identity))
-    found = read_checkpoint(path, "pt", _FORMAT, lambda header: header["identity"] == own)
+    known = json.loads(json.dumps(identity))
+
+    def is_own(header: dict) -> bool:
+        own = header["identity"] == known
+        if not own:
+            print(f"{path} is of another configuration; training starts anew.", file=sys.stderr)
+        return own
+
+    found = read_checkpoint(path, "pt", _FORMAT, is_own)
     if found is None:
         return None
     header, tensors = found

@@ -9,7 +9,7 @@ full softmax.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,19 +20,16 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 
-from tracrlab.checkpoint_files import (
-    DAMAGE,
-    read_checkpoint,
-    remove_checkpoint,
-    write_checkpoint,
-)
+from tracrlab.checkpoint_files import remove_checkpoint
 from tracrlab.errors import TracrLabError
 from tracrlab.folders import atomic_folder
 from tracrlab.injection.base_models import gpt2_tokenizer
-from tracrlab.injection.checkpoint import array_digest
+from tracrlab.injection.checkpoint import array_digest, load_checkpoint, save_checkpoint
+from tracrlab.injection.streams import fastest_device
 from tracrlab.injection.text import load_text, part_documents, token_windows
 from tracrlab.progress import progress
 from tracrlab.sections.injection import TinyConfig
+from tracrlab.stopping import StoppedError, stopping
 
 #: Share of the drawn tokens that are uniform over the vocabulary; the others are as in the text.
 UNIFORM = 0.5
@@ -113,47 +110,60 @@ def new_model(config: TinyConfig, seed: int, tokenizer: PreTrainedTokenizerBase)
 def train(
     model: GPT2LMHeadModel, corpus: Corpus, config: TinyConfig, seed: int, checkpoint: Path
 ) -> None:
-    """Trains in place; every step depends on the seed, its number and the weights alone."""
+    """Trains in place; every step depends on the seed, its number and the weights alone.
+
+    Raises:
+      StoppedError: after SIGTERM, once the checkpoint is written.
+    """
+    device = fastest_device()
+    model.to(device)
     optimizer = _optimizer(model, config)
     identity = {
         "config": config.model_dump(mode="json"),
         "seed": seed,
         "corpus": array_digest([corpus.train]),
     }
-    first = _restore(checkpoint, model, optimizer, identity)
+    state = load_checkpoint(checkpoint, model, optimizer, identity)
+    first = 0 if state is None else state["step"]
+    if first:
+        print(f"going on from step {first:,} of {checkpoint}", flush=True)
     frequencies = corpus.counts / corpus.counts.sum()
     proposal = UNIFORM / len(frequencies) + (1 - UNIFORM) * frequencies
     model.train()
     steps = range(first, config.steps)
-    for step in progress(steps, len(steps), "pretraining, steps"):
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * schedule(step, config.steps)
-        batch = torch.from_numpy(_batch(corpus.train, step, config.batch))
-        drawn = np.random.default_rng([seed, step]).choice(
-            len(proposal), size=config.negatives, p=proposal
-        )
-        hidden = model.transformer(batch[:, :-1]).last_hidden_state
-        loss = sampled_cross_entropy(
-            hidden.flatten(0, 1),
-            model.lm_head.weight,
-            batch[:, 1:].flatten(),
-            torch.from_numpy(drawn),
-            torch.from_numpy(proposal[drawn]).float(),
-        )
-        if not torch.isfinite(loss):
-            raise TracrLabError(
-                f"the loss is {loss.item()} at step {step + 1:,}; lower "
-                "injection.tiny.learning_rate."
+    with stopping() as stop:
+        for step in progress(steps, len(steps), "pretraining, steps"):
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * schedule(step, config.steps)
+            batch = torch.from_numpy(_batch(corpus.train, step, config.batch)).to(device)
+            drawn = np.random.default_rng([seed, step]).choice(
+                len(proposal), size=config.negatives, p=proposal
             )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        if step % 50 == 0:
-            print(f"step {step:,}: loss {loss.item():.3f}", flush=True)
-        if (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
-            _store(checkpoint, model, optimizer, step + 1, identity)
-    model.eval()
+            hidden = model.transformer(batch[:, :-1]).last_hidden_state
+            loss = sampled_cross_entropy(
+                hidden.flatten(0, 1),
+                model.lm_head.weight,
+                batch[:, 1:].flatten(),
+                torch.from_numpy(drawn).to(device),
+                torch.from_numpy(proposal[drawn]).float().to(device),
+            )
+            if not torch.isfinite(loss):
+                raise TracrLabError(
+                    f"the loss is {loss.item()} at step {step + 1:,}; lower "
+                    "injection.tiny.learning_rate."
+                )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            if step % 50 == 0:
+                print(f"step {step:,}: loss {loss.item():.3f}", flush=True)
+            done = step + 1
+            if done < config.steps and (stop.asked or done % config.checkpoint_every == 0):
+                save_checkpoint(checkpoint, model, optimizer, identity, {"step": done})
+                if stop.asked:
+                    raise StoppedError(f"stopped at step {done:,}; {checkpoint} holds the run")
+    model.cpu().eval()
 
 
 def sampled_cross_entropy(
@@ -248,64 +258,3 @@ def _optimizer(model: GPT2LMHeadModel, config: TinyConfig) -> torch.optim.AdamW:
     others = [p for p in model.parameters() if p.dim() <= 1]
     groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95))
-
-
-def _store(
-    path: Path,
-    model: GPT2LMHeadModel,
-    optimizer: torch.optim.AdamW,
-    step: int,
-    identity: dict,
-) -> None:
-    from safetensors.torch import save_file
-
-    tensors: dict[str, Tensor] = {}
-    for name, parameter in model.named_parameters():
-        tensors[f"weight/{name}"] = parameter.detach()
-        state = optimizer.state[parameter]
-        tensors[f"mean/{name}"] = state["exp_avg"]
-        tensors[f"square/{name}"] = state["exp_avg_sq"]
-    header = {"step": step, "identity": identity}
-    write_checkpoint(path, save_file, tensors, "checkpoint", header)
-
-
-def _restore(
-    path: Path, model: GPT2LMHeadModel, optimizer: torch.optim.AdamW, identity: dict
-) -> int:
-    """The step to go on from; a checkpoint of another configuration, seed or text is not used."""
-
-    def is_own(header: dict) -> bool:
-        own = header["identity"] == identity
-        if not own:
-            print(f"{path} is of another configuration; training starts anew.", flush=True)
-        return own
-
-    found = read_checkpoint(path, "pt", "checkpoint", is_own)
-    if found is None:
-        return 0
-    header, tensors = found
-    step = header["step"]
-    try:
-        _fill(model, optimizer, tensors, step)
-    except DAMAGE as error:
-        raise TracrLabError(
-            f"the checkpoint {path} does not fit the model ({error}); remove it to start anew."
-        ) from None
-    print(f"going on from step {step:,} of {path}", flush=True)
-    return step
-
-
-def _fill(
-    model: GPT2LMHeadModel,
-    optimizer: torch.optim.AdamW,
-    tensors: Mapping[str, Tensor],
-    step: int,
-) -> None:
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(tensors[f"weight/{name}"])
-            optimizer.state[parameter] = {
-                "step": torch.tensor(float(step)),
-                "exp_avg": tensors[f"mean/{name}"],
-                "exp_avg_sq": tensors[f"square/{name}"],
-            }

@@ -2,7 +2,14 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 RESERVED_SYMBOLS = ("compiler_bos", "compiler_pad")
@@ -36,3 +43,17 @@ class Section(BaseModel):
 def takes(text: str) -> dict[str, Any]:
     """Word what a key takes where its type alone does not say it."""
     return {"takes": text}
+
+
+def _ordered(bounds: tuple[int, int]) -> tuple[int, int]:
+    if bounds[0] > bounds[1]:
+        raise ValueError("the first number must not exceed the second")
+    return bounds
+
+
+#: Fewest and most ops of a program.
+OpsRange = Annotated[
+    tuple[Ops, Ops],
+    AfterValidator(_ordered),
+    Field(json_schema_extra=takes(f"two integers from 1 to {MAX_OPS}, the smaller first")),
+]

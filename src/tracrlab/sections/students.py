@@ -3,9 +3,9 @@
 import math
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from tracrlab.sections.section import MAX_OPS, Count, Ops, Ratio, Section, Share, takes
+from tracrlab.sections.section import Count, OpsRange, Ratio, Section, Share
 
 
 class StudentTraining(Section):
@@ -56,11 +56,7 @@ class StudentZoo(Section):
     """Keys that the compressed and the natural zoo share."""
 
     models: Count = Field(400, description="teachers taken from the standard zoo, in its order")
-    ops: tuple[Ops, Ops] = Field(
-        (3, 8),
-        description="fewest and most ops of a teacher's program",
-        json_schema_extra=takes(f"two integers from 1 to {MAX_OPS}, the smaller first"),
-    )
+    ops: OpsRange = Field((3, 8), description="fewest and most ops of a teacher's program")
     ratio: Ratio = Field(0.5, description="width of a student's residual stream over its teacher's")
     max_d_model: Count = Field(96, description="widest teacher; wider ones are counted, not used")
     max_mlp_hidden: Count = Field(256, description="widest MLP of a teacher, likewise")
@@ -73,13 +69,6 @@ class StudentZoo(Section):
     rotate: bool = Field(False, description="turn each student's residual basis at random")
     shard_size: Count = Field(200, description="teachers of a shard, and of a job")
     training: StudentTraining = Field(StudentTraining(), description="how they are trained")
-
-    @field_validator("ops")
-    @classmethod
-    def _ordered(cls, ops: tuple[int, int]) -> tuple[int, int]:
-        if ops[0] > ops[1]:
-            raise ValueError("the first number must not exceed the second")
-        return ops
 
     @property
     def shards(self) -> int:
@@ -114,14 +103,8 @@ class LossTable(Section):
     """The comparison of losses for compression (thesis, Tables 6.1 to 6.3)."""
 
     programs: Count = Field(12, description="programs that are compressed with every loss")
-    ops: tuple[Ops, Ops] = Field(
-        (4, 6),
-        description="fewest and most ops of them",
-        json_schema_extra=takes(f"two integers from 1 to {MAX_OPS}, the smaller first"),
-    )
+    ops: OpsRange = Field((4, 6), description="fewest and most ops of them")
     steps: Count = Field(300, description="training steps of each")
-
-    _ordered = field_validator("ops")(StudentZoo._ordered.__func__)
 
 
 class StudentsConfig(Section):

@@ -1,16 +1,16 @@
 """The standard zoo: programs, limits, splits."""
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from tracrlab.sections.section import (
-    MAX_OPS,
     MAX_SEQ_LEN,
     MAX_SHARDS,
     RESERVED_SYMBOLS,
     Count,
+    OpsRange,
     Section,
     Share,
     takes,
@@ -44,12 +44,9 @@ class ZooConfig(Section):
     """Which programs are sampled, and how the verified zoo is cut into shards."""
 
     programs: Count = Field(20_000, description="programs in the finished zoo")
-    ops: tuple[Annotated[int, Field(ge=1, le=MAX_OPS)], Annotated[int, Field(ge=1, le=MAX_OPS)]] = (
-        Field(
-            (3, 8),
-            description="fewest and most ops of a program; each length is sampled equally often",
-            json_schema_extra=takes(f"two integers from 1 to {MAX_OPS}, the smaller first"),
-        )
+    ops: OpsRange = Field(
+        (3, 8),
+        description="fewest and most ops of a program; each length is sampled equally often",
     )
     vocab: Count | tuple[int | str, ...] = Field(
         5,
@@ -78,13 +75,6 @@ class ZooConfig(Section):
     verify_inputs: Count = Field(
         256, description="inputs on which the stored weights are run against the program"
     )
-
-    @field_validator("ops")
-    @classmethod
-    def _ordered(cls, ops: tuple[int, int]) -> tuple[int, int]:
-        if ops[0] > ops[1]:
-            raise ValueError("the first number must not exceed the second")
-        return ops
 
     @field_validator("vocab")
     @classmethod

@@ -17,6 +17,7 @@ from tracrlab.checkpoint_files import (
     write_checkpoint,
 )
 from tracrlab.errors import TracrLabError
+from tracrlab.stopping import Stop, StoppedError
 from tracrlab.students.training import Trained
 
 #: Seconds between two checkpoints.
@@ -30,6 +31,7 @@ class Checkpoint:
     Attributes:
       given: states that were given already, by id, in the order of their snapshots.
       lanes: the states of models in training, by id.
+      stop: whether the process has been asked to stop.
     """
 
     def __init__(self, path: str | Path | None, settings: str):
@@ -46,6 +48,7 @@ class Checkpoint:
         self.settings = settings
         self.given: dict[int, list[Trained]] = {}
         self.lanes: dict[int, Trained] = {}
+        self.stop = Stop()
         self._left: set[int] = set()
         self._written = time.monotonic()
         self._refinement: Checkpoint | None = None
@@ -56,6 +59,7 @@ class Checkpoint:
         """The checkpoint of the second training of the same models, in a file beside this one."""
         if self._refinement is None:
             self._refinement = Checkpoint(self._refinement_path, self.settings)
+        self._refinement.stop = self.stop
         return self._refinement
 
     def has_left(self, id_: int) -> bool:
@@ -70,9 +74,16 @@ class Checkpoint:
             self._left.add(state.id)
 
     def after_chunk(self, lanes: Iterable[Trained]) -> None:
-        """Writes all states if it is time to."""
-        if self.path and time.monotonic() - self._written >= INTERVAL:
+        """Writes all states if it is time to.
+
+        Raises:
+          StoppedError: after that, if the process has been asked to stop.
+        """
+        due = self.stop.asked or time.monotonic() - self._written >= INTERVAL
+        if self.path and due:
             self.write(lanes)
+        if self.stop.asked:
+            raise StoppedError(f"stopped; {self.path or 'nothing'} holds the students")
 
     def write_if_kept(self) -> None:
         """Writes all states at the end of a training, so that the next begins from its results."""

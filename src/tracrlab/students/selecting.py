@@ -24,25 +24,10 @@ from tracrlab.students.training import TrainingSettings
 from tracrlab.zoo.manifest import load_manifest
 from tracrlab.zoo.reading import Row, read_rows
 from tracrlab.zoo.schema import FileInfo
+from tracrlab.zoo.statistics import DESCRIPTION
 from tracrlab.zoo.writing import row_writer
 
 KINDS = ("compressed", "natural")
-
-_COLUMNS = (
-    "id",
-    "split",
-    "n_ops",
-    "behaviour",
-    "tokens",
-    "d_model",
-    "n_layers",
-    "heads",
-    "key_size",
-    "value_size",
-    "mlp_hidden",
-    "output_encoding",
-    "output_values",
-)
 
 
 def settings_of(config: Config, kind: str) -> StudentZoo:
@@ -118,7 +103,7 @@ def _chosen(
     fewest, most = settings.ops
     loaded, info = load_manifest(manifest), None
     for path in loaded.checked_shards():
-        for row in read_rows(path, _COLUMNS, batch_size=4096):
+        for row in read_rows(path, (*DESCRIPTION, "behaviour"), batch_size=4096):
             info = row.info
             if len(rows) == settings.models:
                 return rows, dict(left_out), info

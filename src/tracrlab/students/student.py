@@ -69,6 +69,12 @@ class Student:
         return "loss" if self.loss > GATE_LOSS else ""
 
     @property
+    def outcome(self) -> str:
+        """The reason of its refusal, or how good it is and whether a refinement was needed."""
+        kind = "exact" if self.exact else "accepted"
+        return self.refusal or kind + "_refined" * self.refined
+
+    @property
     def rank(self) -> int:
         """2 for an accepted exact student, 1 for one that is accepted, 0 for a refused one."""
         return 0 if self.refusal else 1 + self.exact

@@ -22,12 +22,13 @@ from tracrlab.zoo.schema import DAMAGE, FileInfo, damaged, open_parquet
 from tracrlab.zoo.writing import row_writer
 
 #: The columns of how a model came about, for one that was compiled.
-_AS_COMPILED = {
+AS_COMPILED = {
     "accuracy": 1.0,
     "exact": True,
     "loss": 0.0,
     "steps": 0,
     "snapshot": 0,
+    "refined": False,
     "readout": (),
 }
 
@@ -61,7 +62,7 @@ def build_shard(config: Config, selected: str | Path, out: str | Path) -> None:
             writer.write(
                 row
                 | zoo_columns(model, table, verification)
-                | _AS_COMPILED
+                | AS_COMPILED
                 | {"teacher_d_model": model.architecture.d_model}
             )
 

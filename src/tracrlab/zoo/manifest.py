@@ -93,7 +93,9 @@ def load_manifest(path: str | Path) -> Manifest:
     return Manifest(path, content)
 
 
-def _is_inside(relative: str) -> bool:
+def _is_inside(relative: Any) -> bool:
+    if not isinstance(relative, str):
+        return False
     return not Path(relative).is_absolute() and ".." not in Path(relative).parts
 
 

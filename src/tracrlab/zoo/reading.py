@@ -74,6 +74,7 @@ class Row:
         architecture, flat = self.architecture, self["weights"]
         if not np.isfinite(flat).all():
             raise TracrLabError(f"row {self['id']} has weights that are not finite.")
+        architecture.check_sizes()
         return CompiledModel(
             architecture=architecture,
             weights=architecture.unflatten(flat),

@@ -81,6 +81,7 @@ ZOO_SCHEMA = pa.schema(
         pa.field("loss", pa.float32(), nullable=False),
         pa.field("steps", pa.int32(), nullable=False),
         pa.field("snapshot", pa.int32(), nullable=False),
+        pa.field("refined", pa.bool_(), nullable=False),
         # From the model's residual stream to its teacher's, row by row; empty if compiled.
         pa.field("teacher_d_model", pa.int32(), nullable=False),
         pa.field("readout", pa.list_(pa.float32()), nullable=False),
@@ -180,6 +181,8 @@ def _check_claims(metadata: pq.FileMetaData, info: FileInfo) -> None:
         raise ValueError("its description has a value of the wrong type")
     if not 0 < info.max_seq_len <= MAX_SEQ_LEN:
         raise ValueError(f"it claims inputs of {info.max_seq_len:,} symbols")
+    if not all(isinstance(symbol, str) for symbol in info.vocab):
+        raise ValueError("its description has a symbol that is no text")
     if not isinstance(info.counts, dict) or not info.vocab:
         raise ValueError("its description lacks its vocabulary or its counts")
     _ = info.domain  # raises TracrLabError where the vocabulary is none
