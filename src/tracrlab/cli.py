@@ -18,6 +18,8 @@ from tracrlab.decompiler.training_command import autoencoder_row, train_decompil
 from tracrlab.errors import TracrLabError
 from tracrlab.exporting.command import export
 from tracrlab.figures.command import app as figure_app
+from tracrlab.figures.decompiler_command import app as decompiler_figure_app
+from tracrlab.figures.decompiler_curves_command import decompiler_curves
 from tracrlab.figures.injection_command import app as injection_figure_app
 from tracrlab.figures.superposition_command import app as study_figure_app
 from tracrlab.help_text import show_examples
@@ -40,12 +42,14 @@ app = typer.Typer(
 zoo_app = typer.Typer(help="The steps that make a zoo; rules call them.", no_args_is_help=True)
 app.add_typer(zoo_app, name="zoo")
 figure_app.add_typer(injection_figure_app, name="injection")
+figure_app.command("decompiler-curves")(decompiler_curves)
 app.add_typer(figure_app, name="figure")
 app.add_typer(students_app, name="students")
 figure_app.add_typer(study_figure_app, name="study")
 app.add_typer(study_app, name="study")
 app.add_typer(injection_app, name="injection")
 app.add_typer(decompiler_app, name="decompiler")
+figure_app.add_typer(decompiler_figure_app, name="decompiler")
 app.command()(decompile)
 for command in (compress, distil, inject, evaluate, decode, pretrain_tiny, check_tasks):
     app.command()(command)

@@ -11,10 +11,10 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from tracrlab.config_reference import reference_files, sentence
 from tracrlab.errors import TracrLabError
@@ -47,6 +47,14 @@ class Config(Section):
         DecompilerConfig(), description="meta-models that read weights and write programs"
     )
     figures: FiguresConfig = Field(FiguresConfig(), description="the pictures")
+
+    @model_validator(mode="after")
+    def _injection_takes_the_seed(self) -> Self:
+        """Gives the injection the root seed where it has none, so that it reads its own alone."""
+        if self.injection.seed is None:
+            own = self.injection.model_copy(update={"seed": self.seed})
+            object.__setattr__(self, "injection", own)  # the model is frozen
+        return self
 
 
 def load_config(source: str | Path | dict[str, Any]) -> Config:

@@ -15,14 +15,14 @@ LIMITS = {"max_tokens": 256, "max_blocks": 96}
 #: Meta-models so small that tests make them by the dozen.
 TOKENS = Description(
     "tokens",
-    {"width": 16, "encoder_layers": 1, "decoder_layers": 1, "heads": 2, "dropout": 0.0},
+    {"width": 32, "encoder_layers": 1, "decoder_layers": 1, "heads": 2, "dropout": 0.0},
     "default",
     8,
     LIMITS,
     {"steps": 0},
 )
 LINES = Description(
-    "lines", {"width": 16, "layers": 1, "heads": 2, "dropout": 0.0}, "default", 8, LIMITS
+    "lines", {"width": 32, "layers": 1, "heads": 2, "dropout": 0.0}, "default", 8, LIMITS
 )
 
 

@@ -2,13 +2,18 @@
 
 import csv
 import json
+import re
 
 import pytest
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 SMOKE = ("--configfile", "config/smoke.yaml")
+TRAINED_AUTOENCODER = {"train_autoencoder": 1, "autoencoder_table": 1}
 AFTER_MANIFEST = {
+    "train_decompiler": 7,
+    "decompiler_curves_figure": 1,
+    **TRAINED_AUTOENCODER,
     "zoo_manifest": 1,
     "zoo_statistics": 1,
     "zoo_statistics_figure": 1,
@@ -25,6 +30,8 @@ AFTER_MANIFEST = {
     "student_loss_table": 1,
 }
 AFTER_NATURAL = {
+    "train_decompiler": 2,
+    "decompiler_curves_figure": 1,
     "select_natural_teachers": 1,
     "distil_shard": 2,
     "natural_manifest": 1,
@@ -101,6 +108,7 @@ def test_a_second_run_has_nothing_to_do(finished_smoke_run):
                 "zoo_statistics_figure": 1,
                 "zoo_rejections_figure": 1,
                 "students_figure": 1,
+                "decompiler_curves_figure": 1,
                 **INJECTION_FIGURES,
             }
             | AFTER_STUDY_PROGRAM
@@ -119,6 +127,11 @@ def test_a_second_run_has_nothing_to_do(finished_smoke_run):
             AFTER_NATURAL,
         ),
         ('injection={"steps": 8}', AFTER_INJECT),
+        (
+            'decompiler={"tokens": {"fine_tuning": {"steps": 3}}}',
+            {"train_decompiler": 3, "decompiler_curves_figure": 1},
+        ),
+        ('decompiler={"autoencoder": {"steps": 3}}', TRAINED_AUTOENCODER),
         ('injection={"text_windows": 10}', {"injection_text": 1} | AFTER_INJECT),
         ('zoo={"verify_inputs": 100}', {"build_shard": 2} | AFTER_MANIFEST),
         (
@@ -150,3 +163,41 @@ def test_the_report_shows_figures_with_their_captions(finished_smoke_run):
     run = finished_smoke_run.snakemake("all", *SMOKE, "--report", str(report))
     assert run.returncode == 0, run.stdout
     assert "frac_prevs" in report.read_text()
+
+
+def test_the_index_has_a_line_for_every_result(finished_smoke_run):
+    """Every file that `all` names is linked, and every link leads to a file."""
+    results = finished_smoke_run.directory / "results"
+    index = (results / "index.md").read_text()
+    linked = set(re.findall(r"\]\(([^)]+)\)", index))
+    assert all((results / path).exists() for path in linked)
+    plan = finished_smoke_run.snakemake(*SMOKE, "--dry-run", "--forcerun", "results_index", "all")
+    inputs = re.search(r"rule all:\n    input: (.*)", plan.stdout).group(1).split(", ")
+    named = {path.removeprefix("results/") for path in inputs}
+    assert len(named) > 40
+    assert {path for path in named - linked if not path.startswith("pages/")} == {"index.md"}
+
+
+def in_page(name: str, page: str) -> dict:
+    """What the report's page has under a name, in a script element of that id."""
+    text = page.split(f'<script id="{name}">')[1].split("</script>", maxsplit=1)[0]
+    return json.loads(text.split("=", 1)[1].strip().removesuffix(";"))
+
+
+def test_the_report_is_one_page_grouped_by_arm(finished_smoke_run):
+    path = finished_smoke_run.directory / "results" / "report.html"
+    run = finished_smoke_run.snakemake(*SMOKE, "all", "--report", str(path))
+    assert run.returncode == 0, run.stdout
+    page = path.read_text()
+    categories = in_page("categories", page)
+    assert {"1 Zoo", "2 Students", "3 Superposition", "5 Injection"} <= set(categories)
+    assert all(re.match(r"\d \w+$", category) for category in categories)
+    shown = {
+        path for members in categories.values() for paths in members.values() for path in paths
+    }
+    assert {"results/pages/library.html", "results/figures/residuals_frac_prevs.png"} <= shown
+    # What a browser would only offer for download is shown as a page, and each figure once.
+    assert not {path for path in shown if path.endswith((".csv", ".pdf"))}
+    assert all(result["caption"] for result in in_page("results", page).values())
+    # Nothing is asked of a network: no element names an address elsewhere.
+    assert not re.search(r"<(script|link|img)[^>]*(src|href)=.https?:", page)

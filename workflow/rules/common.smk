@@ -20,11 +20,14 @@ if workflow.remote_exec:
 
 # Every command finds the `tracrlab` that stands beside the running Python, whether or not its
 # environment is active. Snakemake sets OMP_NUM_THREADS and its kin to the threads of the job; XLA
-# reads NPROC instead. At SIGTERM the shell waits for its command, which may write a checkpoint.
-shell.prefix(
-    f"set -euo pipefail; trap : TERM; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
-    "NPROC=$OMP_NUM_THREADS; "
-)
+# reads NPROC instead. At SIGTERM the shell waits for its command, which may write a checkpoint. The
+# shell of a workflow that uses this one as a module is its own.
+if workflow.modifier.is_main_snakefile():
+    shell.prefix(
+        "set -euo pipefail; trap : TERM; "
+        f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
+        "NPROC=$OMP_NUM_THREADS; "
+    )
 
 
 wildcard_constraints:
@@ -33,6 +36,8 @@ wildcard_constraints:
     task=r"[a-z][a-z0-9_]*",
     method="finetune_kl|tracr_injection|interchange",
     run=r"\d+",
+    zoo="standard|compressed|natural",
+    decompiler=r"[a-z][a-z0-9_]*",
 
 
 # Before the first job is submitted: a second run in the folder, and what SLURM cannot run, or would
@@ -120,12 +125,12 @@ NOT_TRAINED_WITH = tuple(
     f"injection.{key}" for key in ("tasks", "methods", "seeds", "tiny", "data", "noise_norms")
 )
 TEXT_MADE_WITH = (
-    "seed",
+    "injection.seed",
     "injection.weights",
     *(f"injection.{key}" for key in ("base", "text", "text_batch", "text_length", "text_windows")),
 )
 MEASURED_WITH = (
-    "seed",
+    "injection.seed",
     *(
         f"injection.{key}"
         for key in ("base", "data", "train_examples", "test_examples", "ood_examples")
@@ -138,9 +143,9 @@ def base_model_folder() -> list[str]:
     return [TINY_FOLDER] if settings.injection.base == "tiny" else []
 
 
-def base_model_flag() -> str:
-    """Give the option that names that folder."""
-    return f"--base-folder {TINY_FOLDER}" if settings.injection.base == "tiny" else ""
+def base_model_flag(wildcards, input) -> str:
+    """Give the option that names that folder, where a rule has it as input."""
+    return f"--base-folder {input.base}" if input.base else ""
 
 
 def base_model_table() -> list[str]:

@@ -18,7 +18,7 @@ rule injection_text:
         runtime=120,
     params:
         config=section(settings, *TEXT_MADE_WITH),
-        base=base_model_flag(),
+        base=base_model_flag,
     message:
         f"Cutting {settings.injection.text_windows} windows of text; log in {{log}}"
     shell:
@@ -47,9 +47,9 @@ rule inject:
         # At most what --resources gpu= allows; without it the job runs on the processor.
         gpu=1,
     params:
-        config=section(settings, "seed", "injection", without=NOT_TRAINED_WITH),
+        config=section(settings, "injection", without=NOT_TRAINED_WITH),
         task=task_reference,
-        base=base_model_flag(),
+        base=base_model_flag,
     message:
         "Injecting {wildcards.task} by {wildcards.method}, run {wildcards.run}; log in {log}"
     shell:
@@ -101,7 +101,7 @@ rule evaluate_base:
     params:
         config=section(settings, *MEASURED_WITH),
         task=task_reference,
-        base=base_model_flag(),
+        base=base_model_flag,
     message:
         "Measuring the base model on {wildcards.task}; log in {log}"
     shell:

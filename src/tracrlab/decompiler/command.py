@@ -117,7 +117,7 @@ def table(predictions: Files, out: Outputs) -> None:
     _write("decompiler_table", predictions, out)
 
 
-@app.command("by-ops")
+@app.command("by_ops")
 def by_ops(predictions: Files, out: Outputs) -> None:
     """Write the figures by number of ops.
 

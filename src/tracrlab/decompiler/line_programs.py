@@ -19,7 +19,16 @@ from tracrlab.decompiler.token_tables import (
     ID,
     OP_PARTS,
 )
-from tracrlab.rasp.program import INPUTS, KINDS, Program
+from tracrlab.rasp.primitives import LINEAR_SEQUENCE_MAP, SELECT, SEQUENCE_MAP
+from tracrlab.rasp.program import (
+    AGGREGATE,
+    CATEGORICAL,
+    FIRST_OP,
+    INPUTS,
+    KINDS,
+    NUMERICAL,
+    Program,
+)
 from tracrlab.rasp.tokens import END, VOCABULARY
 
 #: Constants that are filled in, in the order in which they are tried.
@@ -44,8 +53,9 @@ def completions(lines: np.ndarray, grammar: Grammar) -> Iterator[Program]:
     used = np.flatnonzero(lines[:, 0] > 0)
     if not len(used) or (used != np.arange(len(used))).any() or len(used) > grammar.max_ops:
         return
-    written = [_line(row) for row in lines[: len(used)].tolist()]
-    if any(line is None for line in written):
+    found = [_line(row) for row in lines[: len(used)].tolist()]
+    written = _with_known_encodings([line for line in found if line is not None])
+    if any(line is None for line in found) or not all(ops for ops, _ in written):
         return
     seen: set[Program] = set()
     for ids in _walk(grammar, written):
@@ -71,6 +81,27 @@ def _line(row: Sequence[int]) -> _Line | None:
     ops = [ID.get(f"{kind}|{function}|{encoding}") for encoding in ENCODINGS]
     ops = [op for op in ops if op is not None and OP_PARTS[op] is not None]
     return (ops, operands) if ops else None
+
+
+#: What an op takes of its operands; an Aggregate's value is encoded as its result.
+_TAKEN = {SEQUENCE_MAP: CATEGORICAL, SELECT: CATEGORICAL, LINEAR_SEQUENCE_MAP: NUMERICAL}
+
+
+def _with_known_encodings(lines: Sequence[_Line]) -> list[_Line]:
+    """Leaves the op tokens of each line that fit what later lines do with its result."""
+    needed: dict[int, set[str]] = {}
+    result: list[_Line] = []
+    for number in reversed(range(len(lines))):
+        ops, operands = lines[number]
+        wanted = needed.get(FIRST_REF + FIRST_OP + number, set())
+        ops = [op for op in ops if {OP_PARTS[op][2]} >= wanted or not OP_PARTS[op][2]]
+        result.append((ops, operands))
+        encodings = {OP_PARTS[op][2] for op in ops}
+        kind = OP_PARTS[ops[0]][0] if ops else ""
+        taken = encodings if kind == AGGREGATE and len(encodings) == 1 else {_TAKEN.get(kind)}
+        for ref in operands:
+            needed.setdefault(ref, set()).update(taken - {None})
+    return result[::-1]
 
 
 def _walk(grammar: Grammar, lines: Sequence[_Line]) -> Iterator[list[int]]:

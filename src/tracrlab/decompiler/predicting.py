@@ -13,10 +13,10 @@ import numpy as np
 
 from tracrlab.decompiler.checking import VERIFIED, Checker
 from tracrlab.decompiler.decompiling import Answer, Decompiler, Search
+from tracrlab.decompiler.loading import Choice
 from tracrlab.decompiler.metrics import equivalent
 from tracrlab.decompiler.parameter_tokens import count_tokens
 from tracrlab.decompiler.predictions import write_predictions
-from tracrlab.decompiler.weight_blocks import BLOCK
 from tracrlab.errors import TracrLabError
 from tracrlab.progress import progress
 from tracrlab.sections.decompiler import DecompilerConfig, Rows
@@ -83,14 +83,10 @@ def predict(
 
 def _test_rows(manifest: str | Path, wanted: Rows) -> Iterator[Row]:
     """Rows of the test split, in the zoo's order, of the sizes that every method is given."""
+    choice = Choice("test", wanted.ops, max_tokens=wanted.max_tokens, max_blocks=wanted.max_blocks)
     for path in load_manifest(manifest).checked_shards():
-        for row in read_rows(path):
-            if row["split"] == "test" and wanted.ops[0] <= row["n_ops"] <= wanted.ops[1]:
-                sizes = row.architecture.shapes.values()
-                blocks = sum(-(-height * width // BLOCK) for height, width in sizes)
-                units = count_tokens(row.architecture)
-                if blocks <= wanted.max_blocks and units <= wanted.max_tokens:
-                    yield row
+        taken = set(choice.rows_of(path).tolist())
+        yield from (row for number, row in enumerate(read_rows(path)) if number in taken)
 
 
 def _entries(

@@ -73,13 +73,12 @@ def resolve(config: DecompilerConfig, zoo: str, name: str) -> Run:
         raise TracrLabError(
             f"decompiler.variants.{name} is trained on {', '.join(variant.zoos)}, not on {zoo}."
         )
-    variant = variant or Variant(method=TOKENS if name == AUTOENCODER else name, zoos=(zoo,))
-    method = AUTOENCODER if name == AUTOENCODER else variant.method
+    variant = variant or Variant()
+    method = config.method_of(name)
     training: MethodTraining = getattr(config, method)
-    steps, rate, start = training.steps, training.learning_rate, "random"
+    steps, rate = training.steps, training.learning_rate
     if zoo != STANDARD and method != AUTOENCODER:
-        tuning = training.fine_tuning
-        steps, rate, start = tuning.steps, tuning.learning_rate, variant.start or tuning.start
+        steps, rate = training.fine_tuning.steps, training.fine_tuning.learning_rate
     augmentation = variant.augmentation or getattr(config.augmentation, zoo)
     dropout = training.dropout if variant.dropout is None else variant.dropout
     noise = training.weight_noise if variant.weight_noise is None else variant.weight_noise
@@ -93,7 +92,7 @@ def resolve(config: DecompilerConfig, zoo: str, name: str) -> Run:
         learning_rate=rate,
         augmentation=None if method == AUTOENCODER else _AUGMENTATIONS[augmentation],
         weight_noise=noise,
-        start=start,
+        start=config.start_of(zoo, name),
     )
 
 

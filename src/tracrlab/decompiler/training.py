@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tracrlab.config import Config
 from tracrlab.decompiler.batch_stream import BatchStream, Piece, read_ahead
@@ -23,9 +24,11 @@ from tracrlab.decompiler.building import build, start_from
 from tracrlab.decompiler.checkpoint import Checkpoints
 from tracrlab.decompiler.curve import CURVE, write_curve
 from tracrlab.decompiler.grammar import Grammar
-from tracrlab.decompiler.loading import Choice, Position
+from tracrlab.decompiler.loading import Choice
 from tracrlab.decompiler.model_folder import METHODS, Description, save
 from tracrlab.decompiler.objectives import Encoder, loss_of, parts_of, predict
+from tracrlab.decompiler.optimisation import adamw, mixed_precision, schedule, step_seed
+from tracrlab.decompiler.run_state import RunState
 from tracrlab.decompiler.settings import Run, resolve
 from tracrlab.decompiler.validation import ValidationSet
 from tracrlab.errors import TracrLabError
@@ -78,42 +81,6 @@ class Trained:
         self.checkpoints.remove()
 
 
-@dataclass
-class _State:
-    """Where a run stands; JSON but for the best weights."""
-
-    step: int = 0
-    samples: int = 0
-    position: Position = field(default_factory=Position)
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    recent: list[float] = field(default_factory=list)
-    seconds: float = 0.0
-    best_loss: float = math.inf
-    best_step: int = 0
-    since_best: int = 0
-    best: dict[str, Tensor] = field(default_factory=dict)
-
-    def header(self) -> dict[str, Any]:
-        """Everything but the best weights."""
-        values = {name: value for name, value in vars(self).items() if name != "best"}
-        known = math.isfinite(self.best_loss)
-        position = [self.position.epoch, self.position.batch]
-        return values | {"position": position, "best_loss": self.best_loss if known else None}
-
-    @classmethod
-    def of(cls, header: dict[str, Any], best: dict[str, Tensor]) -> _State:
-        """The inverse of `header`."""
-        loss = header["best_loss"]
-        return cls(
-            **header
-            | {
-                "position": Position(*header["position"]),
-                "best_loss": math.inf if loss is None else loss,
-                "best": best,
-            }
-        )
-
-
 def train(
     config: Config,
     zoo: str,
@@ -150,7 +117,7 @@ def train(
         )
     torch.set_num_threads(own.threads)
     accelerator = Accelerator(
-        mixed_precision=_precision(own.precision),
+        mixed_precision=mixed_precision(own.precision),
         cpu=not torch.cuda.is_available(),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
@@ -168,14 +135,6 @@ def train(
     }
     loop = _Loop(config, run, manifest, folder, accelerator, model, identity)
     return loop.run_to_the_end()
-
-
-def schedule(step: int, steps: int, warm_up: float) -> float:
-    """The share of the peak rate at a step (from 0): a linear rise, then half a cosine to 0."""
-    rise = round(warm_up * steps)
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
 class _Loop:
@@ -203,12 +162,12 @@ class _Loop:
             )
         self.module = model.to(accelerator.device)
         self.prepared, self.optimizer = accelerator.prepare(
-            self.module, _optimizer(self.module, run.training.weight_decay)
+            self.module, adamw(self.module, run.training.weight_decay)
         )
         self.checkpoints = Checkpoints(folder / "checkpoints", identity)
         self.validation = self._validation()
         found = self.checkpoints.load(self.module, self.optimizer)
-        self.state = _State() if found is None else _State.of(*found)
+        self.state = RunState() if found is None else RunState.of(*found)
         if found is not None and accelerator.is_main_process:
             print(f"going on from step {self.state.step:,}", file=sys.stderr)
 
@@ -218,9 +177,9 @@ class _Loop:
         pieces = read_ahead(self._stream(), self.own.loader_workers)
         first = state.step
         began = time.perf_counter() - state.seconds
-        steps = progress(
-            range(first, run.steps), run.steps - first, f"{run.zoo} {run.name}", self._note
-        )
+        steps: Iterable[int] = range(first, run.steps)
+        if self.accelerator.is_main_process:
+            steps = progress(steps, run.steps - first, f"{run.zoo} {run.name}", self._note)
         with stopping() as stop:
             for step in steps:
                 if self._ended_early():
@@ -247,7 +206,7 @@ class _Loop:
         total = self._sum(float(own))
         loss_sum = 0.0
         for number, piece in enumerate(pieces):
-            torch.manual_seed(_seed(self.config.seed, step, number, self.rank))
+            torch.manual_seed(step_seed(self.config.seed, step, number, self.rank))
             last = number + 1 == len(pieces)
             with accelerator.autocast():
                 predicted, targets = predict(run, self.prepared, piece.batch, accelerator.device)
@@ -328,6 +287,7 @@ class _Loop:
             "steps": state.step,
             "best_step": state.best_step if state.best else state.step,
             "samples": state.samples,
+            "programs": sum(len(self._choice("train").rows_of(path)) for path in self.shards),
             "minutes": round(state.seconds / 60, 2),
             "processes": self.world,
             "device": self.accelerator.device.type,
@@ -397,25 +357,3 @@ class _Loop:
         known = [line for line in self.state.lines if line["content_accuracy"] is not None]
         loss = f", loss {self.state.recent[-1]:.3f}" if self.state.recent else ""
         return loss + (f", content {known[-1]['content_accuracy']:.1f}%" if known else "")
-
-
-def _seed(*numbers: int) -> int:
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _optimizer(module: nn.Module, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW; only matrices decay, not the biases and the scales of norms."""
-    matrices = [value for value in module.parameters() if value.ndim >= 2]
-    others = [value for value in module.parameters() if value.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), fused=True)
-
-
-def _precision(precision: str) -> str:
-    if precision == "auto":
-        has = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-        return "bf16" if has else "no"
-    return "bf16" if precision == "bfloat16" else "no"

@@ -49,6 +49,7 @@ COLUMNS = {
     "loss": "of a trained model: its loss; 0 if compiled",
     "steps": "of a trained model: training steps; 0 if compiled",
     "snapshot": "of a trained model: which copy of it; 0 if compiled",
+    "refined": "of a compressed model: whether all weights were trained after the map alone",
     "teacher_d_model": "of a trained model: width of the compiled one; else `d_model`",
     "readout": "of a trained model: map from its residual stream to the compiled one's; else empty",
 }

@@ -18,12 +18,23 @@ from tracrlab.figures.heat_map import (
     text_width,
     widest,
 )
-from tracrlab.figures.style import BLUE, GREY, ORANGE, PAGE, SMALL, axis_at, new_figure, styled
+from tracrlab.figures.style import (
+    BLUE,
+    DARK_GREY,
+    GREEN,
+    GREY,
+    ORANGE,
+    PAGE,
+    SMALL,
+    VERMILION,
+    axis_at,
+    new_figure,
+    styled,
+)
 
-#: Of Okabe and Ito's palette.
-GREEN, VERMILION = "#009E73", "#D55E00"
-_COLOURS = {
-    "no_edit": GREY,
+#: Colours of the methods.
+COLOURS = {
+    "no_edit": DARK_GREY,
     "finetune_kl": ORANGE,
     "tracr_injection": BLUE,
     "interchange": GREEN,
@@ -60,14 +71,14 @@ def losses_figure(losses: pd.DataFrame) -> Figure:
             axis = axes[row][column]
             for (method, _), run in losses[losses["task"] == task].groupby(["method", "run"]):
                 known = run[run[name].notna()]
-                axis.plot(known["step"], known[name], color=_COLOURS[method], label=method)
+                axis.plot(known["step"], known[name], color=COLOURS[method], label=method)
             if column == 0:
                 axis.set_ylabel(label)
             if name == "held_out_accuracy":
                 axis.set_ylim(0, 103)
             elif (losses[name].dropna() > 0).all():
                 axis.set_yscale("log")
-    _legend(figure, [name for name in _COLOURS if name in set(losses["method"])])
+    _legend(figure, [name for name in COLOURS if name in set(losses["method"])])
     return figure
 
 
@@ -79,7 +90,7 @@ def ood_figure(table: pd.DataFrame) -> Figure:
       table: as `result_tables.ood_table` gives it.
     """
     sets = list(dict.fromkeys(zip(table["task"], table["set"], strict=True)))
-    methods = [name for name in _COLOURS if name in set(table["method"])]
+    methods = [name for name in COLOURS if name in set(table["method"])]
     figure = new_figure(PAGE, 0.3 * len(sets) * max(1, len(methods) / 3) + 0.9, "constrained")
     axis = figure.subplots()
     height = 0.8 / len(methods)
@@ -88,7 +99,7 @@ def ood_figure(table: pd.DataFrame) -> Figure:
         place = sets.index((line.task, line.set))
         solved[place] = line.program_solves_it
         at = place - 0.4 + (methods.index(line.method) + 0.5) * height
-        axis.barh(at, line.accuracy, height * 0.9, color=_COLOURS[line.method])
+        axis.barh(at, line.accuracy, height * 0.9, color=COLOURS[line.method])
         axis.plot([line.low, line.high], [at, at], color="black", linewidth=0.7)
         if pd.notna(line.paper_accuracy):
             ends = [at - height / 2, at + height / 2]
@@ -262,5 +273,5 @@ def stage_name(stage: int) -> str:
 
 
 def _legend(figure: Figure, methods: Sequence[str]) -> None:
-    handles = [Patch(color=_COLOURS[name], label=name) for name in methods]
+    handles = [Patch(color=COLOURS[name], label=name) for name in methods]
     figure.legend(handles=handles, loc="outside upper right", ncols=len(methods), frameon=False)

@@ -11,7 +11,7 @@ from tracrlab.figures.style import BLUE, ORANGE, PAGE, new_figure, styled
 from tracrlab.students.outcomes import OUTCOMES
 
 #: From stored (blue) to refused (orange and darker).
-_COLOURS = {
+COLOURS = {
     "exact": BLUE,
     "exact_refined": "#5BA3CF",
     "accepted": "#9CC9E3",
@@ -72,7 +72,7 @@ def _bars(axis: Axes, table: pd.DataFrame, title: str, label: str) -> None:
     places = np.arange(len(table))
     bottom = np.zeros(len(table))
     for name in OUTCOMES:
-        axis.bar(places, table[name], 0.8, bottom, color=_COLOURS[name], label=_NAMES[name])
+        axis.bar(places, table[name], 0.8, bottom, color=COLOURS[name], label=_NAMES[name])
         bottom += table[name].to_numpy()
     for place, count in zip(places, table["teachers"], strict=True):
         axis.annotate(

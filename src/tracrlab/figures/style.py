@@ -21,8 +21,8 @@ PAGE = 6.8
 TEXT, SMALL = 7, 6
 
 #: Of Okabe and Ito's palette, which everyone can tell apart.
-BLUE, ORANGE = "#0072B2", "#E69F00"
-GREY = "#6F6F6F"
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+GREY, DARK_GREY = "#6F6F6F", "#404040"
 
 RC = {
     "font.size": TEXT,

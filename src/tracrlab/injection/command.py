@@ -85,15 +85,17 @@ def _inject(
     from tracrlab.tasks.registry import load_task
 
     settings = load_config(config)
-    own = settings.injection
     found = load_task(task)
+    own = settings.injection.of_task(found.name)
     model, tokenizer = load_base(own.base, base_folder)
     data = load_data(found, tokenizer, model.config.max_position_embeddings, settings, train=True)
     windows = (
-        make_windows(tokenizer, own, settings.seed) if text is None else load_windows(text, own)
+        make_windows(tokenizer, own, settings.injection.seed)
+        if text is None
+        else load_windows(text, own)
     )
     checkpoint = out.with_name(f"{out.name}.checkpoint.safetensors")
-    seed = settings.seed + run
+    seed = settings.injection.seed + run
     material = TrainingData(data.train, data.held_out, windows, data.excluded())
     injected = train(model, data.program, material, own, method, seed, checkpoint)
     if not injected.writes:
@@ -147,7 +149,9 @@ def evaluate(
     streams.to(fastest_device())
     positions = streams.model.config.max_position_embeddings
     data = load_data(load_task(task), tokenizer, positions, settings, train=False)
-    table = measure(streams, tokenizer, data, settings.injection, method, settings.seed + run)
+    table = measure(
+        streams, tokenizer, data, settings.injection, method, settings.injection.seed + run
+    )
     write_tables(table, out)
     if as_json:
         print(table.to_json(orient="records"))
@@ -192,7 +196,7 @@ def write_text_windows(
 
     settings = load_config(config)
     _, tokenizer = load_base(settings.injection.base, base_folder)
-    windows = make_windows(tokenizer, settings.injection, settings.seed)
+    windows = make_windows(tokenizer, settings.injection, settings.injection.seed)
     save_windows(out, windows)
     print(f"{out}: {len(windows):,} windows of {settings.injection.text_length} tokens")
 
@@ -249,8 +253,8 @@ def look(
     decoded = variable_table(injected, data.program, data.held_out)
     write_tables(decoded, [variables])
     norms = settings.injection.noise_norms
-    write_tables(noise_table(injected, data.held_out, norms, settings.seed), [noise])
-    swapped = interchange_table(injected, data.program, data.held_out, settings.seed)
+    write_tables(noise_table(injected, data.held_out, norms, settings.injection.seed), [noise])
+    swapped = interchange_table(injected, data.program, data.held_out, settings.injection.seed)
     write_tables(swapped, [interchange])
     last = decoded[decoded["compiled_stage"] == decoded["compiled_stage"].max()]
     print(last[["variable", "accuracy", "chance"]].round(1).to_string(index=False))

@@ -23,7 +23,9 @@ from tracrlab.injection.batches import Batches, BatchSettings
 from tracrlab.injection.checkpoint import array_digest, load_checkpoint, save_checkpoint
 from tracrlab.injection.compiled import CompiledProgram
 from tracrlab.injection.evaluation import accuracy
+from tracrlab.injection.map_start import fit_map
 from tracrlab.injection.methods import FINETUNE, INTERCHANGE, InjectionStep, Terms
+from tracrlab.injection.optimizer import MuonAdamW
 from tracrlab.injection.prompts import Examples, PromptInterchange
 from tracrlab.injection.reference import Reference
 from tracrlab.injection.sharing import check_shareable, share
@@ -133,9 +135,7 @@ def train(
         mixed_precision=_precision(config.precision),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
-    batches = _batches(
-        program, alignment, data, codes, config, method, seed, accelerator, streams.width
-    )
+    batches = _batches(program, alignment, data, codes, config, method, seed, accelerator, streams)
     linear_map = None
     if method != FINETUNE:
         generator = torch.Generator().manual_seed(seed)
@@ -145,9 +145,17 @@ def train(
             bias=config.alignment.bias,
             generator=generator,
         )
+        if config.alignment.start == "fitted":
+            fit_map(linear_map, streams, program, alignment, data.train, codes)
     reference = Reference(streams, data.text, accelerator.device)
     module = InjectionStep(
-        streams, program, alignment, _terms(config, method, program), linear_map
+        streams,
+        program,
+        alignment,
+        _terms(config, method, program),
+        linear_map,
+        batches.answers,
+        codes[data.train.symbols >= 0],
     ).to(accelerator.device)
     if linear_map is not None and config.swap != "none":
         module.kept_basis()  # an empty swap is refused before anything is trained
@@ -283,13 +291,14 @@ def _terms(config: InjectionConfig, method: str, program: CompiledProgram) -> Te
         alignment=weights.alignment,
         text=weights.text,
         divisor=program.layers if config.alignment.divisor == "layers" else None,
+        alignment_loss=config.interchange.alignment if method == INTERCHANGE else "cosine",
         swap=config.swap,
         swap_share=config.swap_share,
     )
 
 
 def _batches(
-    program, alignment, data: TrainingData, codes, config, method, seed, accelerator, width
+    program, alignment, data: TrainingData, codes, config, method, seed, accelerator, streams
 ) -> Batches:
     windows = config.text_batch if config.weights.text > 0 else 0
     check_shareable(config.batch, windows, accelerator.num_processes)
@@ -300,24 +309,34 @@ def _batches(
     settings = BatchSettings(
         seed=seed,
         rows=config.batch,
-        width=width,
+        width=streams.width,
         align="none" if method == FINETUNE else config.alignment.positions,
         prompts=config.interchange.prompts if method == INTERCHANGE else 0.0,
+        balanced=config.interchange.balanced,
         variables=config.interchange.variables if method == INTERCHANGE else 0.0,
         windows=windows,
         text_length=data.text.shape[1],
         text_places=config.text_places,
+        negatives=config.answer_negatives,
+        vocabulary=len(streams.model.get_output_embeddings().weight),
     )
     return Batches(settings, program, alignment, data.train, codes, len(data.text), interchange)
 
 
 def _optimizer(module: InjectionStep, config: InjectionConfig) -> torch.optim.Optimizer:
     trained = [weight for weight in module.model.parameters() if weight.requires_grad]
-    groups = [{"params": trained, "peak": config.learning_rate}]
-    if module.linear_map is not None:
-        own = list(module.linear_map.parameters())
-        groups.append({"params": own, "peak": config.map_learning_rate})
-    return torch.optim.AdamW(groups, lr=0.0, weight_decay=0.0, fused=True)
+    own = [] if module.linear_map is None else list(module.linear_map.parameters())
+    of_map = {"params": own, "peak": config.map_learning_rate}
+    if config.optimizer == "adamw":
+        groups = [{"params": trained, "peak": config.learning_rate}, of_map]
+        return torch.optim.AdamW(groups[: 1 + bool(own)], lr=0.0, weight_decay=0.0, fused=True)
+    matrices = {id(weight) for weight in module.model.block_matrices()}
+    groups = [
+        {"params": [w for w in trained if id(w) in matrices], "muon": True},
+        {"params": [w for w in trained if id(w) not in matrices]},
+    ]
+    groups = [group | {"peak": config.learning_rate} for group in groups]
+    return MuonAdamW([*groups, *([of_map] if own else [])])
 
 
 def _precision(precision: str) -> str:

@@ -35,4 +35,4 @@ def caption_html(caption: str) -> str:
     """The whole caption as HTML."""
     from docutils.core import publish_parts
 
-    return publish_parts(caption, writer_name="html")["body"]
+    return publish_parts(caption, writer="html")["body"]

@@ -21,10 +21,10 @@ class Rows(Section):
         json_schema_extra=takes(f"two integers from 1 to {MAX_OPS}, the smaller first"),
     )
     max_tokens: int = Field(
-        256, ge=16, description="most parameter tokens of a model; larger models are left out"
+        192, ge=16, description="most parameter tokens of a model; larger models are left out"
     )
     max_blocks: int = Field(
-        96, ge=8, description="most 512-weight blocks of a model; larger models are left out"
+        64, ge=8, description="most 512-weight blocks of a model; larger models are left out"
     )
 
     @field_validator("ops")
@@ -50,9 +50,9 @@ class MethodTraining(Section):
 
     size: str = Field("0.5M", description="size of the meta-model, by its parameters")
     steps: Count = Field(1000, description="training steps on the standard zoo")
-    batch: Count = Field(64, description="samples of a step, over all processes")
+    batch: Count = Field(32, description="samples of a step, over all processes")
     accumulate: Count = Field(1, description="parts that a step's samples are computed in")
-    learning_rate: float = Field(2e-3, gt=0, description="peak of the schedule")
+    learning_rate: float = Field(3e-3, gt=0, description="peak of the schedule")
     warm_up: Share = Field(0.05, description="share of the steps over which the rate rises")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's, on matrices")
     clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no limit")
@@ -72,7 +72,7 @@ class LinesTraining(MethodTraining):
     """The thesis's meta-model."""
 
     size: Literal["0.5M", "1M", "10M", "30M", "85M", "300M", "700M", "800M"] = Field(
-        "1M", description="size of the meta-model, by its parameters"
+        "0.5M", description="size of the meta-model, by its parameters"
     )
     fine_tuning: FineTuning = Field(FineTuning(), description="the compressed and natural zoo")
 
@@ -205,3 +205,14 @@ class DecompilerConfig(Section):
         plain = [(zoo, method) for zoo in self.zoos for method in self.methods]
         further = [(zoo, name) for name, one in self.variants.items() for zoo in one.zoos]
         return plain + further
+
+    def method_of(self, name: str) -> str:
+        """The method of a run: its name, or what the variant of that name is."""
+        return self.variants[name].method if name in self.variants else name
+
+    def start_of(self, zoo: str, name: str) -> str:
+        """What a run starts from: `standard`, the weights of that zoo, or `random`."""
+        if zoo == "standard" or name == "autoencoder":
+            return "random"
+        changed = self.variants[name].start if name in self.variants else None
+        return changed or getattr(self, self.method_of(name)).fine_tuning.start
