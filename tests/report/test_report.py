@@ -17,9 +17,14 @@ from tracrlab.report.results import Result, arm_of, in_results, label, page_of
 from tracrlab.report.table_page import table_page
 
 RESULTS = [
-    Result(["results/a.csv", "results/a.md"], "1 Zoo", "What *a* has, by b. And more."),
-    Result(["results/figures/b.png", "results/figures/b.pdf"], "1 Zoo", "A picture\nof ``b``."),
-    Result(["results/zoo/natural/manifest.json"], "2 Students", "The zoo"),
+    Result(["results/a.csv", "results/a.md"], "1 Zoo", "What *a* has, by b. And more.", "make_a"),
+    Result(
+        ["results/figures/b.png", "results/figures/b.pdf"],
+        "1 Zoo",
+        "A picture\nof ``b``.",
+        "draw_b",
+    ),
+    Result(["results/zoo/natural/manifest.json"], "2 Students", "The zoo", "list_zoo"),
 ]
 
 
@@ -102,12 +107,14 @@ class Cells(HTMLParser):
 def test_a_page_has_every_cell_and_asks_for_nothing():
     table = pd.DataFrame(
         {"name": ["a<b", "c"], "count": [1234, 5], "share": [0.123456, None], "whole": [2.0, 30000]}
+    ).assign(right=[True, False])
+    cells = Cells(
+        table_page(table, "Table x", "What **x** is.", source=Path("results/x.csv"), rule="r")
     )
-    cells = Cells(table_page(table, "Table x", "What **x** is.", Path("results/x.csv")))
     assert cells.rows == [
-        ["name", "count", "share", "whole"],
-        ["a<b", "1,234", "0.1235", "2"],
-        ["c", "5", "", "30,000"],
+        ["name", "count", "share", "whole", "right"],
+        ["a<b", "1,234", "0.1235", "2", "yes"],
+        ["c", "5", "", "30,000", "no"],
     ]
     assert cells.addresses == []
 

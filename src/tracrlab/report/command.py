@@ -16,7 +16,8 @@ app = typer.Typer(help="The index of results, and pages of tables.", no_args_is_
 @app.command("index")
 def index(
     results: Annotated[
-        str, typer.Argument(help="The results as JSON: a list of files, arm and caption each.")
+        str,
+        typer.Argument(help="The results as JSON: a list of files, arm, caption and rule each."),
     ],
     out: Annotated[
         list[Path], typer.Option("--out", help="File to write; .md or .json. Again for more.")
@@ -52,17 +53,24 @@ def pages(
     import pandas as pd
 
     from tracrlab.files import write_text
-    from tracrlab.report.results import label
+    from tracrlab.report.results import Result, label
     from tracrlab.report.table_page import table_page
 
-    captions = {
-        path: result["caption"]
+    results = {
+        path: Result(**result)
         for result in json.loads(index.read_text())
         for path in result["files"]
     }
     for pair in page:
         table, _, path = pair.partition("=")
-        if table not in captions:
+        if table not in results:
             raise TracrLabError(f"{table} is no result that {index} lists.")
-        shown = table_page(pd.read_csv(table), label(table), captions[table], Path(table))
+        result = results[table]
+        shown = table_page(
+            pd.read_csv(table),
+            label(table),
+            result.caption,
+            source=Path(table),
+            rule=result.rule,
+        )
         write_text(Path(path), shown)

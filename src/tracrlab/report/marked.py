@@ -78,7 +78,7 @@ def results_of(workflow: Workflow, targets: Iterable[str], config: Mapping) -> l
                 with workflow.sourcecache.open(file) as opened:
                     caption = caption_text(opened.read(), wildcards, config)
                 arm = arm_of(str(rule.snakefile))
-                found[files] = Result(files, arm, caption, file.get_filename())
+                found[files] = Result(files, arm, caption, rule.name, file.get_filename())
     return sorted(found.values(), key=lambda result: result.arm)
 
 

@@ -26,17 +26,24 @@ class Result:
       files: its files, one a format; the first is the one that the report shows.
       arm: the arm of the workflow that made it.
       caption: what it shows, as reStructuredText.
+      rule: the rule that made it.
       caption_file: the name of the file that the caption was written in.
     """
 
     files: Sequence[str]
     arm: str
     caption: str
+    rule: str
     caption_file: str = ""
 
     def as_dict(self) -> dict:
         """The result as JSON has it."""
-        return {"files": list(self.files), "arm": self.arm, "caption": self.caption}
+        return {
+            "files": list(self.files),
+            "arm": self.arm,
+            "caption": self.caption,
+            "rule": self.rule,
+        }
 
 
 def arm_of(rules_file: str) -> str:
