@@ -39,38 +39,23 @@ def index(
             write_text(path, json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
 
 
-@app.command("pages")
-def pages(
-    index: Annotated[Path, typer.Argument(help="The index of results, as .json.")],
-    page: Annotated[
-        list[str], typer.Option(help="TABLE.csv=PAGE.html: a page to write. Again for more.")
-    ],
+@app.command("page")
+def page(
+    table: Annotated[Path, typer.Argument(help="The table, as .csv.")],
+    caption: Annotated[str, typer.Option(help="What it shows, as reStructuredText.")],
+    made_by: Annotated[str, typer.Option(help="The rule of the workflow that made it.")],
+    out: Annotated[Path, typer.Option(help="The page to write, as .html.")],
 ) -> None:
-    """Write tables as pages of HTML, each with its caption.
+    """Write a table as a page of HTML, with its caption.
 
-    Example: tracrlab results pages results/index.json --page results/library.csv=library.html
+    Example: tracrlab results page results/library.csv --caption "Sizes." --made-by library_table
+    --out library.html
     """
     import pandas as pd
 
     from tracrlab.files import write_text
-    from tracrlab.report.results import Result, label
+    from tracrlab.report.results import label
     from tracrlab.report.table_page import table_page
 
-    results = {
-        path: Result(**result)
-        for result in json.loads(index.read_text())
-        for path in result["files"]
-    }
-    for pair in page:
-        table, _, path = pair.partition("=")
-        if table not in results:
-            raise TracrLabError(f"{table} is no result that {index} lists.")
-        result = results[table]
-        shown = table_page(
-            pd.read_csv(table),
-            label(table),
-            result.caption,
-            source=Path(table),
-            rule=result.rule,
-        )
-        write_text(Path(path), shown)
+    shown = table_page(pd.read_csv(table), label(str(table)), caption, source=table, rule=made_by)
+    write_text(out, shown)

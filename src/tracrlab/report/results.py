@@ -27,14 +27,12 @@ class Result:
       arm: the arm of the workflow that made it.
       caption: what it shows, as reStructuredText.
       rule: the rule that made it.
-      caption_file: the name of the file that the caption was written in.
     """
 
     files: Sequence[str]
     arm: str
     caption: str
     rule: str
-    caption_file: str = ""
 
     def as_dict(self) -> dict:
         """The result as JSON has it."""
@@ -57,9 +55,8 @@ def label(path: str) -> str:
     shown = PurePosixPath(in_results(path))
     if shown.parts[0] == "figures":
         return f"Figure {shown.stem}"
-    if shown.suffix in (".csv", ".html"):
-        inside = shown.relative_to("pages") if shown.parts[0] == "pages" else shown
-        return f"Table {inside.with_suffix('')}"
+    if shown.suffix == ".csv":
+        return f"Table {shown.with_suffix('')}"
     return f"Data {shown} (download)"
 
 
@@ -68,6 +65,6 @@ def in_results(path: str) -> str:
     return str(path).split("results/", 1)[-1]
 
 
-def page_of(table: str) -> str:
-    """Where the page of a table is: results/pages/library.html of results/library.csv."""
-    return str(PurePosixPath("results/pages", in_results(table)).with_suffix(".html"))
+def table_name(table: Result) -> str:
+    """A table's path in the results, without its ending; its page has the same in `pages/`."""
+    return str(PurePosixPath(in_results(table.files[0])).with_suffix(""))
