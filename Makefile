@@ -31,8 +31,8 @@ run: setup ## the workflow with config/config.yaml, into results/
 report: run ## every table and figure on one page that works offline: results/report.html
 	$(BIN)/snakemake --profile profiles/local all --report results/report.html
 
-test: setup lint ## lint, then every test
-	$(BIN)/python -m pytest
+test: setup lint ## lint, then every test, a file at a time on each core
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 test-slurm: setup ## the SLURM profile, on a cluster that the tests start on this machine (docs/cluster.md)
 	$(BIN)/python -m pytest tests/slurm -m "slurm and not accounting" -rs

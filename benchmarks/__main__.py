@@ -37,10 +37,10 @@ def main() -> None:
     command = f"python -m benchmarks --rows {arguments.rows} --programs {arguments.programs}"
     text = markdown(results, command)
     (Path(__file__).parent / "results.md").write_text(text, encoding="utf-8")
-    zoo_rates.RATES_FILE.write_text(
-        json.dumps({"machine": machine(), "command": command, "zoo": rates}, indent=2) + "\n",
-        encoding="utf-8",
-    )
+    # Rates of trainings stand there too, each with the page that says how it was measured.
+    kept = json.loads(zoo_rates.RATES_FILE.read_text(encoding="utf-8"))
+    kept |= {"machine": machine(), "command": command, "zoo": rates}
+    zoo_rates.RATES_FILE.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     print(text)
 
 

@@ -1,7 +1,9 @@
 """Programs into transformer weights, and back.
 
-`tracrlab.compile` turns a RASP program into a `CompiledModel`. The public names are loaded on first
-use, so that `import tracrlab` costs nothing.
+`sample` draws programs, `compile` turns one into a `CompiledModel`, `compress` and `distil` train
+students of it, `decompile` writes its program from its weights, and `decode` reads the variables of
+a program that was injected into a language model (docs/python.md). The public names are loaded on
+first use, so that `import tracrlab` costs nothing.
 """
 
 from importlib import import_module
@@ -10,16 +12,33 @@ from typing import TYPE_CHECKING, Any
 from tracrlab.errors import TracrLabError
 
 if TYPE_CHECKING:
+    from tracrlab.api import compress, decode, decompile, distil, sample
     from tracrlab.compiler import CompiledModel, compile
     from tracrlab.rasp import Program
 
 __version__ = "0.1.0"
-__all__ = ["CompiledModel", "Program", "TracrLabError", "__version__", "compile"]
+__all__ = [
+    "CompiledModel",
+    "Program",
+    "TracrLabError",
+    "__version__",
+    "compile",
+    "compress",
+    "decode",
+    "decompile",
+    "distil",
+    "sample",
+]
 
 _HOMES = {
     "CompiledModel": "tracrlab.compiler",
     "Program": "tracrlab.rasp",
     "compile": "tracrlab.compiler",
+    "compress": "tracrlab.api",
+    "decode": "tracrlab.api",
+    "decompile": "tracrlab.api",
+    "distil": "tracrlab.api",
+    "sample": "tracrlab.api",
 }
 
 

@@ -12,17 +12,26 @@ from typing import Annotated
 import typer
 
 from tracrlab.cluster.command import cluster_check
+from tracrlab.decompiler.command import app as decompiler_app
+from tracrlab.decompiler.command import decompile
+from tracrlab.decompiler.training_command import autoencoder_row, train_decompiler
 from tracrlab.errors import TracrLabError
+from tracrlab.exporting.command import export
 from tracrlab.figures.command import app as figure_app
+from tracrlab.figures.decompiler_command import app as decompiler_figure_app
+from tracrlab.figures.decompiler_curves_command import decompiler_curves
 from tracrlab.figures.injection_command import app as injection_figure_app
 from tracrlab.figures.superposition_command import app as study_figure_app
+from tracrlab.help_text import show_examples
 from tracrlab.injection.base_command import check_tasks, pretrain_tiny
 from tracrlab.injection.command import app as injection_app
 from tracrlab.injection.command import decode, evaluate, inject
 from tracrlab.report.command import app as results_app
+from tracrlab.stopping import STOPPED_EXIT_CODE, StoppedError
 from tracrlab.students.command import app as students_app
 from tracrlab.students.command import compress, distil
 from tracrlab.students.study_command import app as study_app
+from tracrlab.terminal import red
 
 app = typer.Typer(
     help="Programs into transformer weights, and back.",
@@ -33,15 +42,22 @@ app = typer.Typer(
 zoo_app = typer.Typer(help="The steps that make a zoo; rules call them.", no_args_is_help=True)
 app.add_typer(zoo_app, name="zoo")
 figure_app.add_typer(injection_figure_app, name="injection")
+figure_app.command("decompiler-curves")(decompiler_curves)
 app.add_typer(figure_app, name="figure")
 app.add_typer(students_app, name="students")
 figure_app.add_typer(study_figure_app, name="study")
 app.add_typer(study_app, name="study")
 app.add_typer(injection_app, name="injection")
+app.add_typer(decompiler_app, name="decompiler")
+figure_app.add_typer(decompiler_figure_app, name="decompiler")
+app.command()(decompile)
 for command in (compress, distil, inject, evaluate, decode, pretrain_tiny, check_tasks):
     app.command()(command)
 app.command("cluster-check")(cluster_check)
+app.command()(export)
 app.add_typer(results_app, name="results")
+app.command("train-decompiler")(train_decompiler)
+app.command("decompiler-autoencoder")(autoencoder_row)
 
 ConfigOption = Annotated[
     str,
@@ -63,6 +79,7 @@ VocabOption = Annotated[
 ]
 LengthOption = Annotated[int | None, typer.Option(help="Longest input.")]
 CausalOption = Annotated[bool, typer.Option("--causal", help="Mask attention causally.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value, for a script.")]
 
 
 def main() -> None:
@@ -70,10 +87,26 @@ def main() -> None:
     try:
         app()
     except TracrLabError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"{red('error:', sys.stderr)} {error}", file=sys.stderr)
         sys.exit(2)
+    except StoppedError as stopped:
+        print(f"{stopped}; the same command goes on from there.", file=sys.stderr)
+        sys.exit(STOPPED_EXIT_CODE)
     except BrokenPipeError:
         sys.exit(141)
+    except (OSError, MemoryError) as error:
+        print(
+            f"{red('error:', sys.stderr)} the machine refuses: {_refusal(error)}.", file=sys.stderr
+        )
+        sys.exit(2)
+
+
+def _refusal(error: OSError | MemoryError) -> str:
+    """What the machine refuses, and for which file."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; give the process more, or smaller work"
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{(error.strerror or str(error)).lower()}{where}"
 
 
 @app.command()
@@ -111,7 +144,11 @@ def zoo_select(
     out_dir: Annotated[Path, typer.Option(help="Folder for the selected shards.")],
     config: ConfigOption = "{}",
 ) -> None:
-    """Take one program of each behaviour until the zoo is full, and cut splits and shards."""
+    """Take one program of each behaviour until the zoo is full, and cut splits and shards.
+
+    Example: tracrlab zoo select --programs-dir zoo/programs --out-dir zoo/selected --config
+    config/smoke.yaml
+    """
     from tracrlab.config import load_config
     from tracrlab.zoo.selecting import select_programs
 
@@ -129,7 +166,10 @@ def zoo_build(
     out: Annotated[Path, typer.Option(help="The zoo shard to write.")],
     config: ConfigOption = "{}",
 ) -> None:
-    """Compile and verify the programs of a selected shard."""
+    """Compile and verify the programs of a selected shard.
+
+    Example: tracrlab zoo build zoo/selected/00000.parquet --out zoo/shards/00000.parquet
+    """
     from tracrlab.config import load_config
     from tracrlab.zoo.building import build_shard
 
@@ -143,7 +183,11 @@ def zoo_manifest(
     out: Annotated[Path, typer.Option(help="The manifest to write.")],
     config: ConfigOption = "{}",
 ) -> None:
-    """Write the manifest of finished shards: counts, configuration and checksums."""
+    """Write the manifest of finished shards: counts, configuration and checksums.
+
+    Example: tracrlab zoo manifest --selected-dir zoo/selected --shards-dir zoo/shards --out
+    zoo/manifest.json
+    """
     from tracrlab.config import load_config
     from tracrlab.zoo.manifest import write_manifest
 
@@ -160,7 +204,10 @@ def zoo_manifest(
 def zoo_stats(
     manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")], out: Outputs
 ) -> None:
-    """Count what is in a zoo: ops, functions, sizes, rejections."""
+    """Count what is in a zoo: ops, functions, sizes, rejections.
+
+    Example: tracrlab zoo stats results/zoo/standard/manifest.json --out statistics.md
+    """
     from tracrlab.figures.zoo import statistics_table
     from tracrlab.tables import write_tables
     from tracrlab.zoo.statistics import load_rows
@@ -169,13 +216,44 @@ def zoo_stats(
     write_tables(statistics_table(rows, rejections), out)
 
 
+@zoo_app.command("leaks")
+def zoo_leaks(
+    manifests: Annotated[list[Path], typer.Argument(help="The manifests of all zoos.")],
+    out: Outputs,
+) -> None:
+    """Count the test programs that equal or behave like one in training; any is an error.
+
+    Example: tracrlab zoo leaks results/zoo/standard/manifest.json --out leaks.csv
+    """
+    from tracrlab.tables import write_tables
+    from tracrlab.zoo.leaks import leak_table, require_no_leak
+
+    table = leak_table(manifests)
+    print(table.to_string(index=False))
+    require_no_leak(table)
+    write_tables(table, out)
+
+
 @app.command()
-def library(out: Outputs) -> None:
-    """Compile every library program and write its sizes as a table."""
+def library(
+    out: Annotated[
+        list[Path] | None, typer.Option(help="File to write; .csv or .md. Give it again for more.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compile every library program and write its sizes as a table.
+
+    Example: tracrlab library --out library.csv --out library.md
+    """
     from tracrlab.library_table import library_table
     from tracrlab.tables import write_tables
 
-    write_tables(library_table(), out)
+    if not out and not as_json:
+        raise TracrLabError("library writes a table: give --out, or --json to print it.")
+    table = library_table()
+    write_tables(table, out or [])
+    if as_json:
+        print(table.to_json(orient="records"))
 
 
 @app.command("compile")
@@ -256,6 +334,7 @@ def show(
     vocab: VocabOption = None,
     length: LengthOption = None,
     causal: CausalOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Print a program, its s-ops with their values, and the layers it compiles to.
 
@@ -272,11 +351,18 @@ def show(
     )
     layout = lay_out(evaluate(rasp_program, domain), Limits())
     try:
-        text = rasp_program.text(names=True)
+        text = shown = rasp_program.text(names=True)
     except TracrLabError as error:
-        text = f"({error})"
+        text, shown = None, f"({error})"
+    if as_json:
+        import json
+
+        from tracrlab.records import program_record
+
+        print(json.dumps(program_record(layout, text)))
+        return
     sizes = layout.architecture
-    print(f"{text}\n\n{aligned(s_op_table(layout))}\n\n{aligned(layer_table(layout))}\n")
+    print(f"{shown}\n\n{aligned(s_op_table(layout))}\n\n{aligned(layer_table(layout))}\n")
     print(f"{sizes.weight_count:,} weights, residual stream {sizes.d_model} wide")
 
 
@@ -288,6 +374,7 @@ def verify(
     inputs: Annotated[
         str, typer.Option(help="Run at least this many inputs a model; 'all' runs every one.")
     ] = "256",
+    as_json: JsonOption = False,
 ) -> None:
     """Run stored weights as transformers and compare them with their programs.
 
@@ -296,12 +383,13 @@ def verify(
     if inputs != "all" and not (inputs.isdecimal() and int(inputs) > 0):
         raise TracrLabError(f"--inputs takes a number above 0 or 'all', not {inputs!r}.")
     wanted = None if inputs == "all" else int(inputs)
-    failed = (_verify_model if path.suffix == ".safetensors" else _verify_zoo)(path, wanted)
-    if failed:
+    check = _verify_model if path.suffix == ".safetensors" else _verify_zoo
+    if not check(path, wanted, as_json):
         raise typer.Exit(1)
 
 
-def _verify_model(path: Path, inputs: int | None) -> bool:
+def _verify_model(path: Path, inputs: int | None, as_json: bool) -> bool:
+    """Whether a model file is right; prints what was found."""
     from tracrlab.compiler import BOS, PAD, CompiledModel
     from tracrlab.compiler import verify as verify_model
     from tracrlab.rasp import Domain, evaluate
@@ -313,28 +401,34 @@ def _verify_model(path: Path, inputs: int | None) -> bool:
     symbols = tuple(symbol for symbol in sizes.input_symbols if symbol not in (BOS, PAD))
     domain = Domain(symbols, sizes.max_seq_len, sizes.causal)
     result = verify_model(model, evaluate(model.program, domain), inputs)
+    if as_json:
+        import json
+
+        from tracrlab.records import verification_record
+
+        print(json.dumps(verification_record(path, result)))
+        return result.passed
     print(
         f"{path}: {result.inputs:,} inputs, {result.mismatches:,} mismatches, "
         f"largest error {result.max_error:.1e}"
     )
     if result.example:
         print(result.example)
-    return not result.passed
+    return result.passed
 
 
-def _verify_zoo(path: Path, inputs: int | None) -> bool:
+def _verify_zoo(path: Path, inputs: int | None, as_json: bool) -> bool:
+    """Whether a shard, or every shard of a manifest, is right; prints what was found."""
+    from tracrlab.records import zoo_record
     from tracrlab.zoo import load_manifest, verify_shard
 
     is_manifest = path.suffix == ".json"
-    shards = load_manifest(path).checked_shards() if is_manifest else iter([path])
-    rows = runs = failures = 0
-    for shard in shards:
+    reports = []
+    for shard in load_manifest(path).checked_shards() if is_manifest else [path]:
         report = verify_shard(shard, inputs)
-        rows, runs, failures = (
-            rows + report.rows,
-            runs + report.inputs,
-            failures + len(report.failures),
-        )
+        reports.append(report)
+        if as_json:
+            continue
         print(
             f"{shard}: {report.rows:,} rows, {report.inputs:,} inputs, "
             f"{len(report.failures):,} failures, largest error {report.max_error:.1e}",
@@ -342,9 +436,17 @@ def _verify_zoo(path: Path, inputs: int | None) -> bool:
         )
         for failure in report.failures[:10]:
             print(f"  {failure}")
-    if is_manifest:
-        print(f"{path}: {rows:,} rows, {runs:,} inputs, {failures:,} failures")
-    return failures > 0
+    record = zoo_record(path, reports)
+    if as_json:
+        import json
+
+        print(json.dumps(record))
+    elif is_manifest:
+        print(
+            f"{path}: {record['rows']:,} rows, {record['inputs']:,} inputs, "
+            f"{record['failures']:,} failures"
+        )
+    return record["passed"]
 
 
 @app.command()
@@ -353,16 +455,29 @@ def plan(
     cores: Annotated[
         int, typer.Option(min=1, help="Cores of the machine or partition, for the wall time.")
     ] = 2,
+    gpus: Annotated[int, typer.Option(min=0, help="GPUs, likewise.")] = 0,
+    as_json: JsonOption = False,
 ) -> None:
-    """Say what a configuration costs: jobs, arrays, core-hours, wall time and bytes.
+    """Say what a configuration costs: jobs, arrays, core-hours, GPU-hours, wall time and bytes.
 
-    Rates are measured ones. Example: tracrlab plan --config config/paper.yaml --cores 256
+    Rates are measured ones; what has none says so.
+
+    Example: tracrlab plan --config config/paper.yaml --cores 256 --gpus 8
     """
     from tracrlab.config import load_config
-    from tracrlab.planning import plan_table
+    from tracrlab.planning import plan_table, sources
     from tracrlab.show import aligned
 
-    print(aligned(plan_table(load_config(config), cores)))
+    if as_json:
+        import json
+
+        from tracrlab.planning import steps
+        from tracrlab.records import plan_record
+
+        print(json.dumps(plan_record(steps(load_config(config)), cores, gpus)))
+        return
+    print(aligned(plan_table(load_config(config), cores, gpus)))
+    print("\nThe rates are of\n  " + "\n  ".join(sources()))
 
 
 def shard_files(folder: Path, count: int) -> list[Path]:
@@ -376,6 +491,8 @@ def _program_and_domain(program: str, vocab: str | None, length: int | None, cau
     found = find_program(program)
     return found, domain_of(found, vocab, length, causal=causal)
 
+
+show_examples(app)
 
 if __name__ == "__main__":
     main()

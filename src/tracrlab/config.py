@@ -8,21 +8,25 @@ that it reads (`section`), so that a changed key reruns exactly its descendants.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from tracrlab.config_reference import reference_files, sentence
 from tracrlab.errors import TracrLabError
+from tracrlab.sections.decompiler import DecompilerConfig
 from tracrlab.sections.figures import FiguresConfig
 from tracrlab.sections.injection import InjectionConfig
 from tracrlab.sections.section import Section
 from tracrlab.sections.students import StudentsConfig
 from tracrlab.sections.study import StudyConfig
 from tracrlab.sections.zoo import ZooConfig
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 class Config(Section):
@@ -39,7 +43,18 @@ class Config(Section):
     injection: InjectionConfig = Field(
         InjectionConfig(), description="programs distilled into a language model"
     )
+    decompiler: DecompilerConfig = Field(
+        DecompilerConfig(), description="meta-models that read weights and write programs"
+    )
     figures: FiguresConfig = Field(FiguresConfig(), description="the pictures")
+
+    @model_validator(mode="after")
+    def _injection_takes_the_seed(self) -> Self:
+        """Gives the injection the root seed where it has none, so that it reads its own alone."""
+        if self.injection.seed is None:
+            own = self.injection.model_copy(update={"seed": self.seed})
+            object.__setattr__(self, "injection", own)  # the model is frozen
+        return self
 
 
 def load_config(source: str | Path | dict[str, Any]) -> Config:
@@ -74,7 +89,7 @@ def _read(source: str | Path | dict[str, Any]) -> tuple[str, Any]:
     if isinstance(source, str) and source.lstrip().startswith("{"):
         try:
             return "the inline configuration", json.loads(source)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise TracrLabError(f"the inline configuration is not valid JSON: {error}.") from None
     try:
         values = yaml.safe_load(Path(source).read_text(encoding="utf-8"))
@@ -84,6 +99,8 @@ def _read(source: str | Path | dict[str, Any]) -> tuple[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise TracrLabError(f"{source}: the file cannot be read ({error}).") from None
+    except (ValueError, RecursionError) as error:
+        raise TracrLabError(f"{source}: the file is not valid YAML ({error}).") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -120,7 +137,14 @@ def section(config: Config, *names: str, without: tuple[str, ...] = ()) -> str:
         for group in groups:
             target = target[group]
         del target[key]
-    return json.dumps(kept, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+    # Snakemake reads a name in braces as a wildcard; JSON's own stand before a quote or bracket.
+    return _STRING.sub(lambda found: _escaped(found[0]), text)
+
+
+def _escaped(text: str) -> str:
+    """A JSON string with its braces spelled as numbers."""
+    return text.replace("{", "\\u007b").replace("}", "\\u007d")
 
 
 def generated_files(root: Path) -> Iterator[tuple[Path, str]]:

@@ -5,10 +5,25 @@ from functools import cache
 import numpy as np
 
 from tracrlab.compiler import compile_table
+from tracrlab.decompiler.model_folder import Description
 from tracrlab.rasp.sampler import SamplerSettings, sample
 from tracrlab.students.folding import fold
 
 SETTINGS = SamplerSettings((0, 1, 2), 4, min_ops=3, max_ops=8)
+
+LIMITS = {"max_tokens": 256, "max_blocks": 96}
+#: Meta-models so small that tests make them by the dozen.
+TOKENS = Description(
+    "tokens",
+    {"width": 32, "encoder_layers": 1, "decoder_layers": 1, "heads": 2, "dropout": 0.0},
+    "default",
+    8,
+    LIMITS,
+    {"steps": 0},
+)
+LINES = Description(
+    "lines", {"width": 32, "layers": 1, "heads": 2, "dropout": 0.0}, "default", 8, LIMITS
+)
 
 
 @cache

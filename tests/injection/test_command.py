@@ -135,7 +135,7 @@ def test_decode_prints_every_variable_at_every_token(injected, tmp_path):
     assert list(table.columns) == ["token", "tokens", "indices", "count", "written", "answer"]
     assert "answer" in shown
     assert len(table) == len(read_prompt(load_model(injected), PROMPT)[0])
-    with pytest.raises(TracrLabError, match="--layer is 9; the program was aligned with 0"):
+    with pytest.raises(TracrLabError, match="layer is 9; the program was aligned with 0"):
         run("decode", injected, PROMPT, "--layer", 9)
 
 
@@ -189,7 +189,7 @@ def test_a_damaged_model_is_named(injected, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(injected, broken)
     (broken / "injection.json").write_text("{")
-    with pytest.raises(TracrLabError, match=r"the injected model .* is damaged"):
+    with pytest.raises(TracrLabError, match=r"the model in .* is damaged"):
         load_model(broken)
 
 

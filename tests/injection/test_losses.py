@@ -5,7 +5,12 @@ import math
 import pytest
 import torch
 
-from tracrlab.injection.losses import alignment_loss, answer_loss, text_loss
+from tracrlab.injection.losses import (
+    alignment_loss,
+    answer_loss,
+    sampled_answer_loss,
+    text_loss,
+)
 
 
 def test_cosine_loss_by_hand():
@@ -30,3 +35,18 @@ def test_divergence_by_hand():
     first = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
     assert text_loss(logits, reference).item() == pytest.approx(first / 2, abs=1e-6)
     assert text_loss(reference, reference).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_sample_of_all_other_tokens_gives_the_exact_loss():
+    torch.manual_seed(0)
+    hidden, embeddings = torch.randn(5, 4), torch.randn(12, 4)
+    answers = torch.tensor([2, 7, 9])
+    others = torch.tensor([token for token in range(12) if token not in (2, 7, 9)])
+    numbers = torch.tensor([0, 2, 1, 1, 0])
+    exact = answer_loss(hidden @ embeddings.T, answers[numbers])
+    assert sampled_answer_loss(
+        hidden, embeddings, numbers, answers, others
+    ).item() == pytest.approx(exact.item(), rel=1e-5)
+    drawn = others[torch.randint(len(others), (20_000,))]
+    sampled = sampled_answer_loss(hidden, embeddings, numbers, answers, drawn)
+    assert sampled.item() == pytest.approx(exact.item(), rel=0.03)

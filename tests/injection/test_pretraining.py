@@ -140,7 +140,7 @@ def test_a_checkpoint_of_another_configuration_is_not_used(corpus, tmp_path, cap
     other = SMALL.model_copy(update={"learning_rate": 1e-4})
     model, fresh = (new_model(other, 0, Vocabulary()) for _ in range(2))
     train(model, corpus, other, 0, checkpoint)
-    assert "is of another configuration" in capsys.readouterr().out
+    assert "is of another configuration" in capsys.readouterr().err
     train(fresh, corpus, other, 0, tmp_path / "none.safetensors")
     assert torch.equal(model.lm_head.weight, fresh.lm_head.weight)
 
@@ -148,7 +148,7 @@ def test_a_checkpoint_of_another_configuration_is_not_used(corpus, tmp_path, cap
 def test_a_damaged_checkpoint_is_named(corpus, tmp_path):
     checkpoint = tmp_path / "checkpoint.safetensors"
     checkpoint.write_bytes(b"not a checkpoint")
-    with pytest.raises(TracrLabError, match=r"is damaged .*; remove it to start anew"):
+    with pytest.raises(TracrLabError, match=r"is damaged .*; delete it to begin again"):
         train(new_model(SMALL, 0, Vocabulary()), corpus, SMALL, 0, checkpoint)
 
 

@@ -11,10 +11,11 @@ from tracrlab.compiler.architecture import Layer
 from tracrlab.compiler.verification import Verification
 from tracrlab.errors import TracrLabError
 from tracrlab.students.checkpoints import Checkpoint
-from tracrlab.students.compressing import Compression, width_of
+from tracrlab.students.compressing import Compression
 from tracrlab.students.making import Making, make
-from tracrlab.students.natural import LEAST_HEAD, LEAST_MLP, Natural
+from tracrlab.students.natural import Natural
 from tracrlab.students.shapes import Shape, plan
+from tracrlab.students.sizes import LEAST_HEAD, LEAST_MLP, width_of
 from tracrlab.students.student import Student
 from tracrlab.students.training import TrainingSettings
 

@@ -8,6 +8,7 @@ import pytest
 
 from tracrlab.config import load_config
 from tracrlab.errors import TracrLabError
+from tracrlab.sealing import BLANK_SEAL, seal
 from tracrlab.students.loss_table import LOSSES, loss_table
 from tracrlab.students.outcomes import load_outcomes, summary
 from tracrlab.students.selecting import select_teachers
@@ -16,7 +17,7 @@ from tracrlab.zoo import load_manifest, read_rows, verify_shard
 from tracrlab.zoo.building import build_shard
 from tracrlab.zoo.manifest import write_manifest
 from tracrlab.zoo.sampling import sample_shard
-from tracrlab.zoo.schema import open_parquet
+from tracrlab.zoo.schema import SCHEMA_VERSION, open_parquet
 from tracrlab.zoo.selecting import select_programs
 
 TRAINING = {"steps": 40, "chunk": 20, "lanes": 2, "pool": 64, "batch": 16}
@@ -110,6 +111,7 @@ def test_a_student_that_claims_too_much_fails_its_verification(config, standard,
     table = table.set_column(column, field, pa.array(broken, field.type))
     _, info = open_parquet(shard, "zoo")
     pq.write_table(table.replace_schema_metadata(info.schema.metadata), shard)
+    seal(shard)
     assert len(verify_shard(shard, None).failures) == table.num_rows
 
 
@@ -146,7 +148,8 @@ def test_a_zoo_without_a_teacher_that_fits(config, standard, tmp_path):
 
 def test_outcomes_by_hand(tmp_path):
     content = {
-        "schema_version": 2,
+        "checksum": BLANK_SEAL,
+        "schema_version": SCHEMA_VERSION,
         "kind": "natural",
         "shards": [],
         "students": {
@@ -156,6 +159,7 @@ def test_outcomes_by_hand(tmp_path):
     }
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps(content))
+    seal(path)
     table = summary(load_outcomes([path])).set_index("n_ops")
     assert table.loc["3", ["attempted", "stored", "exact"]].tolist() == [8, 0.75, 0.75]
     assert table.loc["4", ["attempted", "stored", "exact"]].tolist() == [2, 1.0, 0.0]

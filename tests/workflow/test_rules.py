@@ -85,6 +85,10 @@ JOBS = {
 }
 
 
+#: Decompilers that are trained: two methods on three zoos, and the variants.
+DECOMPILERS = {"config": 6, "smoke": 7, "overnight": 8, "paper": 7, "large": 6}
+
+
 @pytest.mark.parametrize(
     ("name", "residuals", "studied", "library", "tasks", "methods"),
     [
@@ -103,6 +107,7 @@ def test_every_configuration_plans(workflow, name, residuals, studied, library, 
         "select_natural_teachers": 1,
         "compressed_manifest": 1,
         "natural_manifest": 1,
+        "leaks": 1,
         "student_outcomes": 1,
         "students_figure": 1,
         "student_loss_table": 1,
@@ -132,6 +137,10 @@ def test_every_configuration_plans(workflow, name, residuals, studied, library, 
         "injection_ood_figure": 1,
         "injection_table_figure": 3 * tasks * aligned,
         "injection_model_figure": 2 * tasks * aligned,
+        "train_decompiler": DECOMPILERS[name],
+        "train_autoencoder": 1,
+        "autoencoder_table": 1,
+        "decompiler_curves_figure": 1,
     }
 
 

@@ -9,7 +9,11 @@ import pytest
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 SMOKE = ("--configfile", "config/smoke.yaml")
+TRAINED_AUTOENCODER = {"train_autoencoder": 1, "autoencoder_table": 1}
 AFTER_MANIFEST = {
+    "train_decompiler": 7,
+    "decompiler_curves_figure": 1,
+    **TRAINED_AUTOENCODER,
     "zoo_manifest": 1,
     "zoo_statistics": 1,
     "zoo_statistics_figure": 1,
@@ -20,14 +24,18 @@ AFTER_MANIFEST = {
     "distil_shard": 2,
     "compressed_manifest": 1,
     "natural_manifest": 1,
+    "leaks": 1,
     "student_outcomes": 1,
     "students_figure": 1,
     "student_loss_table": 1,
 }
 AFTER_NATURAL = {
+    "train_decompiler": 2,
+    "decompiler_curves_figure": 1,
     "select_natural_teachers": 1,
     "distil_shard": 2,
     "natural_manifest": 1,
+    "leaks": 1,
     "student_outcomes": 1,
     "students_figure": 1,
 }
@@ -100,6 +108,7 @@ def test_a_second_run_has_nothing_to_do(finished_smoke_run):
                 "zoo_statistics_figure": 1,
                 "zoo_rejections_figure": 1,
                 "students_figure": 1,
+                "decompiler_curves_figure": 1,
                 **INJECTION_FIGURES,
             }
             | AFTER_STUDY_PROGRAM
@@ -118,6 +127,11 @@ def test_a_second_run_has_nothing_to_do(finished_smoke_run):
             AFTER_NATURAL,
         ),
         ('injection={"steps": 8}', AFTER_INJECT),
+        (
+            'decompiler={"tokens": {"fine_tuning": {"steps": 3}}}',
+            {"train_decompiler": 3, "decompiler_curves_figure": 1},
+        ),
+        ('decompiler={"autoencoder": {"steps": 3}}', TRAINED_AUTOENCODER),
         ('injection={"text_windows": 10}', {"injection_text": 1} | AFTER_INJECT),
         ('zoo={"verify_inputs": 100}', {"build_shard": 2} | AFTER_MANIFEST),
         (

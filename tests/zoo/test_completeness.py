@@ -7,6 +7,7 @@ import pytest
 
 from tracrlab.config import load_config
 from tracrlab.errors import TracrLabError
+from tracrlab.sealing import seal
 from tracrlab.zoo.manifest import write_manifest
 from tracrlab.zoo.sampling import sample_shard
 from tracrlab.zoo.selecting import select_programs
@@ -37,9 +38,11 @@ def copy(zoo, tmp_path):
 
 def keep_rows(path, count):
     """Writes the file again with its first rows only: a good Parquet file that is not all of it."""
-    meta = {b"tracrlab": pq.ParquetFile(path).metadata.metadata[b"tracrlab"]}
+    meta = pq.ParquetFile(path).metadata.metadata
+    meta = {key: meta[key] for key in (b"tracrlab", b"tracrlab_checksum")}
     table = pq.read_table(path).slice(0, count).replace_schema_metadata(meta)
     pq.write_table(table, path, write_page_checksum=True)
+    seal(path)
 
 
 def test_whole_files_pass_and_give_the_same_bytes(copy, zoo):

@@ -13,6 +13,7 @@ from tracrlab.errors import TracrLabError
 from tracrlab.rasp import Domain, evaluate
 from tracrlab.rasp.library import held_out_programs
 from tracrlab.rasp.sampler import sample
+from tracrlab.sealing import seal
 from tracrlab.sections.zoo import Splits
 from tracrlab.zoo import load_manifest, read_rows, verify_shard
 from tracrlab.zoo.sampling import held_out_behaviours, sample_shard, sampler_settings
@@ -121,9 +122,10 @@ def test_verify_finds_a_wrong_weight_and_a_wrong_label(zoo, tmp_path):
     rows[11]["weights"][0] = float("nan")
     changed = tmp_path / "changed.parquet"
     pq.write_table(type(table).from_pylist(rows, schema=table.schema), changed)
-    meta = pq.ParquetFile(zoo.shards[0]).metadata.metadata[b"tracrlab"]
-    table = pq.read_table(changed).replace_schema_metadata({b"tracrlab": meta})
-    pq.write_table(table, changed)
+    meta = pq.ParquetFile(zoo.shards[0]).metadata.metadata
+    meta = {key: meta[key] for key in (b"tracrlab", b"tracrlab_checksum")}
+    pq.write_table(pq.read_table(changed).replace_schema_metadata(meta), changed)
+    seal(changed)
     failures = verify_shard(changed).failures
     ids = [rows[number]["id"] for number in (3, 5, 7, 9, 11)]
     assert [int(failure.split()[1].rstrip(":")) for failure in failures] == ids

@@ -20,7 +20,7 @@ rule check_tasks:
         mem_mb=3000,
         runtime=120,
     params:
-        config=section(settings, "seed", "injection.base", "injection.tasks"),
+        config=section(settings, "injection.seed", "injection.base", "injection.tasks"),
     message:
         f"Running the programs of {len(settings.injection.tasks)} tasks; log in {{log}}"
     shell:
@@ -45,8 +45,9 @@ rule pretrain_tiny:
     resources:
         mem_mb=4000,
         runtime=240,
+        gpu=1,
     params:
-        config=section(settings, "seed", "injection.tiny"),
+        config=section(settings, "injection.seed", "injection.tiny"),
     message:
         f"Pretraining a GPT-2 of {settings.injection.tiny.layers} layers, "
         f"{settings.injection.tiny.steps} steps; log in {{log}}"

@@ -5,20 +5,26 @@ from pathlib import Path
 
 from snakemake.shell import shell
 from tracrlab.cluster.array_tasks import become_own_task
+from tracrlab.cluster.relaying import relay_termination
 from tracrlab.cluster.starting import start_on_slurm
 from tracrlab.config import Config, load_config, section
 from tracrlab.errors import TracrLabError
+from tracrlab.run_lock import hold_folder
 from tracrlab.tasks.registry import task_names
 
 # A task of a SLURM job array leaves this process here; every other process goes on.
 become_own_task(sys.argv)
+if workflow.remote_exec:
+    relay_termination()
 
 # Every command finds the `tracrlab` that stands beside the running Python, whether or not its
 # environment is active. Snakemake sets OMP_NUM_THREADS and its kin to the threads of the job; XLA
-# reads NPROC instead. The shell of a workflow that uses this one as a module is its own.
+# reads NPROC instead. At SIGTERM the shell waits for its command, which may write a checkpoint. The
+# shell of a workflow that uses this one as a module is its own.
 if workflow.modifier.is_main_snakefile():
     shell.prefix(
-        f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
+        "set -euo pipefail; trap : TERM; "
+        f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
         "NPROC=$OMP_NUM_THREADS; "
     )
 
@@ -29,11 +35,15 @@ wildcard_constraints:
     task=r"[a-z][a-z0-9_]*",
     method="finetune_kl|tracr_injection|interchange",
     run=r"\d+",
+    zoo="standard|compressed|natural",
+    decompiler=r"[a-z][a-z0-9_]*",
 
 
-# Before the first job is submitted: what SLURM cannot run, or would run wrong, ends in a sentence.
+# Before the first job is submitted: a second run in the folder, and what SLURM cannot run, or would
+# run wrong, end in a sentence.
 onstart:
     try:
+        hold_folder(workflow)
         start_on_slurm(workflow)
     except TracrLabError as error:
         sys.exit(f"error: {error}")
@@ -114,12 +124,12 @@ NOT_TRAINED_WITH = tuple(
     f"injection.{key}" for key in ("tasks", "methods", "seeds", "tiny", "data", "noise_norms")
 )
 TEXT_MADE_WITH = (
-    "seed",
+    "injection.seed",
     "injection.weights",
     *(f"injection.{key}" for key in ("base", "text", "text_batch", "text_length", "text_windows")),
 )
 MEASURED_WITH = (
-    "seed",
+    "injection.seed",
     *(
         f"injection.{key}"
         for key in ("base", "data", "train_examples", "test_examples", "ood_examples")

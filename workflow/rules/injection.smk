@@ -44,8 +44,10 @@ rule inject:
     resources:
         mem_mb=4000,
         runtime=1440,
+        # At most what --resources gpu= allows; without it the job runs on the processor.
+        gpu=1,
     params:
-        config=section(settings, "seed", "injection", without=NOT_TRAINED_WITH),
+        config=section(settings, "injection", without=NOT_TRAINED_WITH),
         task=task_reference,
         base=base_model_flag,
     message:

@@ -54,6 +54,7 @@ def start_on_slurm(workflow: Any) -> None:
         if settings.is_array(job.rule.name):
             arrays.setdefault(job.rule.name, []).append(job)
     executor = workflow.scheduler._executor
+    _wait_at_termination(executor)
     for rule, alike in arrays.items():
         check_command_line(settings, rule, executor.format_job_exec(alike[0]))
         check_alike(rule, (_submitted(job) for job in alike))
@@ -61,6 +62,16 @@ def start_on_slurm(workflow: Any) -> None:
     write_text(RUN_NAME_FILE, executor.run_uuid + "\n")
     _link_logs(workflow, arrays)
     _pin_min_job_age(cluster, settings)
+
+
+def _wait_at_termination(executor: Any) -> None:
+    """Lets the shell of a job wait at SIGTERM until what it runs has ended.
+
+    SLURM signals every process of a job, its shell too, and kills the others when that one has
+    ended: a command that writes its checkpoint then would not come to the end of it.
+    """
+    format_job_exec = executor.format_job_exec
+    executor.format_job_exec = lambda job: f"trap : TERM; {format_job_exec(job)}"
 
 
 def _submitted(job: Any) -> dict[str, Any]:

@@ -101,6 +101,20 @@ class Architecture:
         """Number of weights."""
         return sum(rows * columns for rows, columns in self.shapes.values())
 
+    def check_sizes(self) -> None:
+        """Raises TracrLabError where sizes are negative, or give heads no width.
+
+        What is computed grows with the number of heads, which weights alone do not bound.
+        """
+        for number, layer in enumerate(self.layers):
+            sizes = (layer.heads, layer.key_size, layer.value_size, layer.mlp_hidden)
+            attention = sizes[:3]
+            if min(sizes) < 0 or (any(attention) and not all(attention)):
+                raise TracrLabError(
+                    f"layer {number} cannot have {layer.heads} heads of key size {layer.key_size} "
+                    f"and value size {layer.value_size}, and {layer.mlp_hidden} neurons."
+                )
+
     def check(self, limits: Limits) -> None:
         """Raises ModelTooLargeError where a limit is passed."""
         widest = max((layer.mlp_hidden for layer in self.layers), default=0)

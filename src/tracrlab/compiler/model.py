@@ -123,6 +123,18 @@ class CompiledModel:
 
         return to_haiku(self)
 
+    def to_torch(self):
+        """The same model as a PyTorch module (`torch_module.CompiledTransformer`)."""
+        from tracrlab.compiler.to_torch import to_torch
+
+        return to_torch(self)
+
+    def to_transformer_lens(self):
+        """The same model as a TransformerLens ``HookedTransformer`` (see `lens`)."""
+        from tracrlab.compiler.lens import to_transformer_lens
+
+        return to_transformer_lens(self)
+
     def save(self, path: str | Path) -> None:
         """Writes a safetensors file with all metadata as JSON in its header."""
         from safetensors.numpy import save_file
@@ -175,6 +187,7 @@ class CompiledModel:
             LookupError,
             TypeError,
             AttributeError,
+            RecursionError,
         ) as error:
             reason = str(error).rstrip(".")
             raise TracrLabError(
@@ -193,6 +206,7 @@ class CompiledModel:
             layers=tuple(Layer(**layer) for layer in meta["layers"]),
             causal=meta["causal"],
         )
+        architecture.check_sizes()
         if {name: value.shape for name, value in weights.items()} != architecture.shapes:
             raise ValueError("its weights do not have the shapes that its header says")
         for name, value in weights.items():

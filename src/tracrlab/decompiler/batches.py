@@ -65,14 +65,19 @@ def block_batches(
             encode_blocks(sample.architecture, flat)
             for sample, flat in zip(samples, weights, strict=True)
         ]
-        blocks = np.zeros((len(many), max(map(len, many)), WIDTH), dtype=np.float32)
-        mask = np.zeros(blocks.shape[:2], dtype=bool)
-        for row, steps in enumerate(many):
-            blocks[row, : len(steps)] = steps
-            mask[row, : len(steps)] = True
-        return BlockBatch(_ids(samples), blocks, mask, line_form(_programs(samples)))
+        return BlockBatch(_ids(samples), *pad_blocks(many), line_form(_programs(samples)))
 
     return encode
+
+
+def pad_blocks(many: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Timesteps of several models as one padded batch, and which of them are there."""
+    blocks = np.zeros((len(many), max(map(len, many)), WIDTH), dtype=np.float32)
+    mask = np.zeros(blocks.shape[:2], dtype=bool)
+    for row, steps in enumerate(many):
+        blocks[row, : len(steps)] = steps
+        mask[row, : len(steps)] = True
+    return blocks, mask
 
 
 def token_batches(

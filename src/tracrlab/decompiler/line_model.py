@@ -44,9 +44,10 @@ class LineModelSettings:
     log_weights: bool = True
 
 
-#: From 1M to 800M parameters. Those of 85M, 300M and 700M are GPT-2 small, medium and large, which
-#: the thesis used, and which have 125M, 350M and 774M with text embeddings.
+#: From 0.5M to 800M parameters. Those of 85M, 300M and 700M are GPT-2 small, medium and large,
+#: which the thesis used, and which have 125M, 350M and 774M with text embeddings.
 LINE_MODEL_SIZES: dict[str, LineModelSettings] = {
+    "0.5M": LineModelSettings(96, 3, 4),
     "1M": LineModelSettings(128, 4, 4),
     "10M": LineModelSettings(320, 8, 5),
     "30M": LineModelSettings(512, 9, 8),

@@ -21,6 +21,7 @@ import numpy as np
 from tracrlab.compiler.architecture import Architecture, Layer
 from tracrlab.compiler.model import BOS
 from tracrlab.decompiler.parameter_tokens import as_numbers, count_tokens
+from tracrlab.decompiler.weight_blocks import count_blocks
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.program import CATEGORICAL
 from tracrlab.rasp.values import Value, parse_literal
@@ -30,7 +31,8 @@ from tracrlab.zoo.reading import Column, Ragged, read_columns
 Encoded = TypeVar("Encoded")
 
 _SIZES = ("heads", "key_size", "value_size", "mlp_hidden")
-_COLUMNS = ("id", "n_ops", "tokens", "d_model", *_SIZES, "output_encoding", "output_values")
+_SIZE_COLUMNS = ("d_model", *_SIZES, "output_encoding", "output_values")
+_COLUMNS = ("id", "n_ops", "tokens", *_SIZE_COLUMNS)
 _CHOICE = ("split", "n_ops", "d_model")
 
 
@@ -63,17 +65,34 @@ class Choice:
       split: train, validation or test.
       ops: fewest and most ops of a program.
       max_d_model: the widest residual stream.
+      max_tokens: the most parameter tokens of a model; None for any.
+      max_blocks: the most 512-weight blocks; likewise.
     """
 
     split: str
     ops: tuple[int, int] = (1, 62)
     max_d_model: int = 4096
+    max_tokens: int | None = None
+    max_blocks: int | None = None
 
     def rows(self, columns: dict[str, Column]) -> np.ndarray:
         """Numbers of the rows that are taken."""
         n_ops, d_model = columns["n_ops"], columns["d_model"]
         taken = (columns["split"] == self.split) & (d_model <= self.max_d_model)
         return np.flatnonzero(taken & (self.ops[0] <= n_ops) & (n_ops <= self.ops[1]))
+
+    def rows_of(self, shard: Path) -> np.ndarray:
+        """Numbers of a shard's rows that are taken."""
+        rows = self.rows(read_columns(shard, _CHOICE)[0])
+        if self.max_tokens is None and self.max_blocks is None:
+            return rows
+        architectures = _Architectures(shard)
+        return np.array([row for row in rows.tolist() if self._takes(architectures[row])], int)
+
+    def _takes(self, architecture: Architecture) -> bool:
+        tokens, blocks = _sizes(architecture)
+        within_tokens = self.max_tokens is None or tokens <= self.max_tokens
+        return within_tokens and (self.max_blocks is None or blocks <= self.max_blocks)
 
 
 @dataclass(frozen=True)
@@ -131,13 +150,13 @@ class ZooLoader(Generic[Encoded]):
         self.seed, self.worker, self.workers = seed, worker, workers
         self.pool, self.shuffle, self.similar = pool, shuffle, similar
         self.position = Position()
-        self._rows = [choice.rows(read_columns(path, _CHOICE)[0]) for path in self.shards]
+        self._rows = [choice.rows_of(path) for path in self.shards]
         self.samples = len(range(worker, sum(map(len, self._rows)), workers))
         if not self.samples:
             raise TracrLabError(
                 f"no row of the {choice.split!r} split with {choice.ops[0]} to {choice.ops[1]} ops "
-                f"and at most {choice.max_d_model} directions is left for worker {worker} of "
-                f"{workers}; take a larger zoo or fewer workers."
+                f"within the limits on size is left for worker {worker} of {workers}; take a "
+                "larger zoo, higher limits or fewer workers."
             )
 
     @classmethod
@@ -243,17 +262,36 @@ class ZooLoader(Generic[Encoded]):
             yield shards[shard][place]
 
 
+class _Architectures:
+    """The architectures of a shard's rows."""
+
+    def __init__(self, path: Path, names: Sequence[str] = _SIZE_COLUMNS):
+        self.columns, info = read_columns(path, names)
+        self.symbols = (*info.domain.vocab, BOS)
+        self.max_seq_len, self.causal = info.max_seq_len, info.causal
+        self.categorical = self.columns["output_encoding"] == CATEGORICAL
+        self.output_size = np.where(self.categorical, self.columns["output_values"].lengths, 1)
+
+    def __getitem__(self, row: int) -> Architecture:
+        columns = self.columns
+        return _architecture(
+            self.symbols,
+            self.max_seq_len,
+            int(columns["d_model"][row]),
+            int(self.output_size[row]),
+            tuple(columns[name][row].tobytes() for name in _SIZES),
+            self.causal,
+        )
+
+
 class _Shard:
     """The chosen rows of a shard, in memory."""
 
     def __init__(self, path: Path, rows: np.ndarray):
         self.rows = rows.tolist()
-        self.columns, info = read_columns(path, (*_COLUMNS, "weights"))
-        self.symbols = (*info.domain.vocab, BOS)
-        self.max_seq_len, self.causal = info.max_seq_len, info.causal
-        self.categorical = self.columns["output_encoding"] == CATEGORICAL
+        self.architectures = _Architectures(path, (*_COLUMNS, "weights"))
+        self.columns = self.architectures.columns
         texts = self.columns["output_values"]
-        self.output_size = np.where(self.categorical, texts.lengths, 1)
         distinct = list(dict.fromkeys(texts.values))
         number = dict(zip(distinct, as_numbers([*map(parse_literal, distinct)]), strict=True))
         numbers = np.array([number[text] for text in texts.values], dtype=np.float32)
@@ -269,21 +307,13 @@ class _Shard:
 
     def __getitem__(self, place: int) -> Sample:
         row, columns = self.rows[place], self.columns
-        architecture = _architecture(
-            self.symbols,
-            self.max_seq_len,
-            int(columns["d_model"][row]),
-            int(self.output_size[row]),
-            tuple(columns[name][row].tobytes() for name in _SIZES),
-            self.causal,
-        )
         return Sample(
             int(columns["id"][row]),
             int(columns["n_ops"][row]),
             columns["tokens"][row],
-            architecture,
+            self.architectures[row],
             columns["weights"][row],
-            self.output_values[row] if self.categorical[row] else None,
+            self.output_values[row] if self.architectures.categorical[row] else None,
         )
 
 
@@ -300,3 +330,9 @@ def _architecture(
     columns = [np.frombuffer(column, dtype=np.int32).tolist() for column in sizes]
     layers = tuple(Layer(*layer) for layer in zip(*columns, strict=True))
     return Architecture(symbols, max_seq_len, d_model, output_size, layers, causal)
+
+
+@lru_cache(maxsize=8192)
+def _sizes(architecture: Architecture) -> tuple[int, int]:
+    """Parameter tokens and weight blocks of an architecture."""
+    return count_tokens(architecture), count_blocks(architecture)

@@ -65,8 +65,9 @@ class ModelSettings:
     dropout: float = 0.1
 
 
-#: From 1M to 800M parameters.
+#: From 0.5M to 800M parameters.
 MODEL_SIZES: dict[str, ModelSettings] = {
+    "0.5M": ModelSettings(80, 3, 2, 4),
     "1M": ModelSettings(112, 3, 2, 4),
     "5M": ModelSettings(224, 4, 3, 7),
     "30M": ModelSettings(448, 6, 4, 7),

@@ -36,6 +36,11 @@ _SUMMARY = _FLAG + 1
 WIDTH = _SUMMARY + 2 * MAX_HALF_LAYERS
 
 
+def count_blocks(architecture: Architecture) -> int:
+    """How many timesteps a model has."""
+    return sum(-(-rows * columns // BLOCK) for rows, columns in architecture.shapes.values())
+
+
 def encode_blocks(architecture: Architecture, flat: np.ndarray) -> np.ndarray:
     """The timesteps of a model.
 

@@ -128,7 +128,11 @@ def blocks(
 def zoo_statistics(
     manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")],
 ) -> Figure:
-    """Draw lengths, ops, functions and sizes of a zoo's programs."""
+    """Draw lengths, ops, functions and sizes of a zoo's programs.
+
+    Example: tracrlab figure zoo-statistics results/zoo/standard/manifest.json --out
+    statistics.pdf
+    """
     from tracrlab.figures.zoo import zoo_statistics_figure
     from tracrlab.zoo.statistics import load_rows
 
@@ -140,7 +144,11 @@ def zoo_statistics(
 def zoo_rejections(
     manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")],
 ) -> Figure:
-    """Draw why ops and programs were rejected while sampling."""
+    """Draw why ops and programs were rejected while sampling.
+
+    Example: tracrlab figure zoo-rejections results/zoo/standard/manifest.json --out
+    rejections.pdf
+    """
     from tracrlab.figures.zoo import zoo_rejections_figure
     from tracrlab.zoo.statistics import load_rows
 
@@ -152,7 +160,10 @@ def zoo_rejections(
 def students(
     manifests: Annotated[list[Path], typer.Argument(help="Manifests of zoos of students.")],
 ) -> Figure:
-    """Draw which students were accepted and why others were refused, by length and width."""
+    """Draw which students were accepted and why others were refused, by length and width.
+
+    Example: tracrlab figure students results/zoo/natural/manifest.json --out students.pdf
+    """
     from tracrlab.figures.students import student_outcomes_figure
     from tracrlab.students.outcomes import load_outcomes
 

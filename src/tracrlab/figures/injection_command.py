@@ -25,7 +25,11 @@ Prompt = Annotated[
 def losses(
     tables: Annotated[list[Path], typer.Argument(help="Loss tables, TASK/METHOD/RUN/losses.csv.")],
 ) -> Figure:
-    """Draw losses and held-out accuracies over the steps; names are taken from the folders."""
+    """Draw losses and held-out accuracies over the steps; names are taken from the folders.
+
+    Example: tracrlab figure injection losses results/injection/count/tracr_injection/0/losses.csv
+    --out losses.pdf
+    """
     import pandas as pd
 
     from tracrlab.figures.injection import losses_figure
@@ -39,25 +43,40 @@ def losses(
 
 @figure_command(app)
 def ood(table: Table) -> Figure:
-    """Draw accuracies outside the training range with the paper's."""
+    """Draw accuracies outside the training range with the paper's.
+
+    Example: tracrlab figure injection ood results/ood_table.csv --out ood.pdf
+    """
     return _drawn("ood_figure", table)
 
 
 @figure_command(app)
 def variables(table: Table) -> Figure:
-    """Draw how often each variable is decoded right, by layer."""
+    """Draw how often each variable is decoded right, by layer.
+
+    Example: tracrlab figure injection variables
+    results/injection/count/tracr_injection/0/variables.csv --out v.pdf
+    """
     return _drawn("variables_figure", table)
 
 
 @figure_command(app)
 def noise(table: Table) -> Figure:
-    """Draw accuracy against the norm of noise."""
+    """Draw accuracy against the norm of noise.
+
+    Example: tracrlab figure injection noise results/injection/count/tracr_injection/0/noise.csv
+    --out noise.pdf
+    """
     return _drawn("noise_figure", table)
 
 
 @figure_command(app)
 def interchange(table: Table) -> Figure:
-    """Draw how often answers follow interchanged variables."""
+    """Draw how often answers follow interchanged variables.
+
+    Example: tracrlab figure injection interchange
+    results/injection/count/tracr_injection/0/interchange.csv --out i.pdf
+    """
     return _drawn("interchange_figure", table)
 
 
@@ -66,7 +85,11 @@ def decoded(
     model: Model,
     prompt: Prompt = None,
 ) -> Figure:
-    """Draw every decoded variable at every token of a prompt."""
+    """Draw every decoded variable at every token of a prompt.
+
+    Example: tracrlab figure injection decoded results/injection/count/tracr_injection/0/model
+    --out decoded.pdf
+    """
     from tracrlab.figures.injection import decoded_figure
     from tracrlab.injection.model_folder import load_model, read_prompt
     from tracrlab.injection.variables import decoded_table
@@ -81,7 +104,11 @@ def streams(
     model: Model,
     prompt: Prompt = None,
 ) -> Figure:
-    """Draw the residual stream of a prompt behind the last aligned layer, raw and mapped."""
+    """Draw the residual stream of a prompt behind the last aligned layer, raw and mapped.
+
+    Example: tracrlab figure injection streams results/injection/count/tracr_injection/0/model
+    --out streams.pdf
+    """
     import numpy as np
     import torch
 

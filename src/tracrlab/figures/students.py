@@ -13,14 +13,18 @@ from tracrlab.students.outcomes import OUTCOMES
 #: From stored (blue) to refused (orange and darker).
 COLOURS = {
     "exact": BLUE,
-    "accepted": "#7FB8DA",
+    "exact_refined": "#5BA3CF",
+    "accepted": "#9CC9E3",
+    "accepted_refined": "#D2E6F2",
     "loss": "#F3D08A",
     "accuracy": ORANGE,
     "not_finite": "#5A3A00",
 }
 _NAMES = {
     "exact": "exact on every input",
+    "exact_refined": "exact, refined",
     "accepted": "past the gate",
+    "accepted_refined": "past the gate, refined",
     "loss": "refused: loss above 0.05",
     "accuracy": "refused: accuracy under 0.9",
     "not_finite": "refused: not finite",

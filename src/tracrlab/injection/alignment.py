@@ -35,6 +35,21 @@ class Alignment:
         """The last aligned layer of the model: 0 is the embedding, i is behind layer i."""
         return self.model_stages[-1] // 2
 
+    def stage_of_layer(self, layer: int | None = None) -> int:
+        """Number of the aligned stage behind a layer (0: the embedding); None is the last one.
+
+        Raises:
+          TracrLabError: if the program was not aligned with that layer.
+        """
+        if layer is None:
+            return len(self.model_stages) - 1
+        if 2 * layer not in self.model_stages:
+            known = sorted({stage // 2 for stage in self.model_stages if stage % 2 == 0})
+            raise TracrLabError(
+                f"layer is {layer}; the program was aligned with {', '.join(map(str, known))}."
+            )
+        return self.model_stages.index(2 * layer)
+
 
 def pair_stages(
     compiled_layers: int, model_layers: int, pairing: str = "same", stages: str = "layers"
@@ -157,7 +172,9 @@ def project(stream: Tensor, basis: Tensor) -> Tensor:
     return (stream.float() @ basis) @ basis.T
 
 
-def partners(lengths: Tensor, positions: int) -> tuple[Tensor, Tensor]:
+def partners(
+    lengths: Tensor, positions: int, donors: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """For each row and position of a batch, the row and position it is swapped with.
 
     The partner row is the one before (`torch.roll` by 1); where it is shorter, its last position
@@ -166,11 +183,12 @@ def partners(lengths: Tensor, positions: int) -> tuple[Tensor, Tensor]:
     Args:
       lengths: real positions of each row, int64 [rows].
       positions: padded length.
+      donors: other partner rows, int64 [rows].
 
     Returns:
       two int64 [rows, positions].
     """
-    rows = torch.arange(len(lengths), device=lengths.device).roll(1)
+    rows = torch.arange(len(lengths), device=lengths.device).roll(1) if donors is None else donors
     places = torch.arange(positions, device=lengths.device)
     return (
         rows[:, None].expand(-1, positions),
@@ -178,7 +196,13 @@ def partners(lengths: Tensor, positions: int) -> tuple[Tensor, Tensor]:
     )
 
 
-def swap_orthogonal(stream: Tensor, basis: Tensor, lengths: Tensor, share: float = 1.0) -> Tensor:
+def swap_orthogonal(
+    stream: Tensor,
+    basis: Tensor,
+    lengths: Tensor,
+    share: float = 1.0,
+    donors: Tensor | None = None,
+) -> Tensor:
     """``h' = roll(h - h_proj) + h_proj`` (Tracr-injection, equation 2).
 
     Args:
@@ -186,6 +210,7 @@ def swap_orthogonal(stream: Tensor, basis: Tensor, lengths: Tensor, share: float
       basis: an orthonormal basis of the subspace that stays, float32 [width, n].
       lengths: real positions of each row [rows].
       share: share of the rows that are swapped, the first ones; the paper swaps all.
+      donors: instead of that, the row that each is swapped with, -1 for none [rows].
 
     Returns:
       the stream with the part orthogonal to the subspace taken from another row, where no gradient
@@ -193,6 +218,10 @@ def swap_orthogonal(stream: Tensor, basis: Tensor, lengths: Tensor, share: float
     """
     inside = project(stream, basis)
     outside = (stream.float() - inside).detach()
+    if donors is not None:
+        rows, places = partners(lengths, stream.shape[1], donors.clamp(min=0))
+        swapped = (outside[rows, places] + inside).to(stream.dtype)
+        return torch.where((donors >= 0)[:, None, None], swapped, stream)
     rows, places = partners(lengths, stream.shape[1])
     swapped = (outside[rows, places] + inside).to(stream.dtype)
     count = round(share * len(stream))

@@ -35,7 +35,7 @@ def pretrain_tiny(
     from tracrlab.injection.pretraining import pretrain
 
     settings = load_config(config)
-    pretrain(settings.injection.tiny, settings.seed, folder, out or ())
+    pretrain(settings.injection.tiny, settings.injection.seed, folder, out or ())
 
 
 def check_tasks(
@@ -60,7 +60,7 @@ def check_tasks(
     base = settings.injection.base
     tokenizer = gpt2_tokenizer() if base == TINY else load_base(base)[1]
     found = [load_task(reference) for reference in tasks or settings.injection.tasks]
-    table = task_table(found, tokenizer, settings.seed)
+    table = task_table(found, tokenizer, settings.injection.seed)
     shown = ["task", "set", "solved", "examples", "program", "layers", "width", "neurons"]
     print(table[shown].to_string(index=False, float_format="%.1f"))
     write_tables(table, out or ())

@@ -7,7 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tracrlab.checkpoint_files import DAMAGE
 from tracrlab.errors import TracrLabError
+from tracrlab.folders import check_folder, damaged_folder
 from tracrlab.injection.hub import HubUnreachableError, require_hub
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ ARCHITECTURES = ("gpt2", "llama")
 END_OF_TEXT = "<|endoftext|>"
 #: GPT-2's vocabulary; the end-of-text token is the last.
 VOCABULARY = 50_257
+#: Only safetensors are read, and no code that a folder holds is run.
+SAFE = {"use_safetensors": True, "trust_remote_code": False}
 
 
 def load_base(
@@ -66,15 +70,15 @@ def _load(name: str, **options) -> tuple[PreTrainedModel, PreTrainedTokenizerBas
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     try:
-        kind = AutoConfig.from_pretrained(name, **options).model_type
+        kind = AutoConfig.from_pretrained(name, trust_remote_code=False, **options).model_type
         if kind not in ARCHITECTURES:
             raise TracrLabError(
                 f"the model {name} is a {kind}; programs are injected into "
                 f"{' and '.join(ARCHITECTURES)} models."
             )
-        tokenizer = AutoTokenizer.from_pretrained(name, **options)
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, **options)
-    except (OSError, ValueError, SafetensorError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **options)
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, **SAFE, **options)
+    except (*DAMAGE, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise TracrLabError(f"the model {name} cannot be loaded ({reason}).") from None
     return model.eval(), tokenizer
@@ -103,6 +107,10 @@ def _load_tiny(folder: str | Path | None) -> tuple[PreTrainedModel, PreTrainedTo
             f"the base model {TINY} has not been pretrained in {folder or 'any folder'}; run "
             "tracrlab pretrain-tiny, or its rule of the workflow."
         )
+    try:
+        check_folder(folder)
+    except DAMAGE as error:
+        raise damaged_folder(folder, error) from None
     return load_folder(folder)
 
 

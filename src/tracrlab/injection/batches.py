@@ -8,8 +8,9 @@ than for a few.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from tracrlab.injection.prompts import Examples, PromptInterchange
 BLOCK = 32
 
 #: Uses of the seed; each has its own stream of random numbers.
-_ORDER, _INTERCHANGE, _TEXT, _PLACES = range(4)
+_ORDER, _INTERCHANGE, _TEXT, _PLACES, _NEGATIVES = range(5)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Batch:
       patched: which of the aligned positions have a patch, as its number, else -1.
       patches: interventions on variables, or None.
       text: numbers of the text windows; places: positions of each whose logits are compared.
+      negatives: tokens that are no part of any answer, which stand for all of these in the answer
+        loss; none where that is exact.
+      donors: the row that each row is swapped with, -1 for none [rows]; None in a whole batch,
+        where it is the row before.
+      weights: what each loss counts by in a part of a batch (`sharing.share`).
     """
 
     tokens: np.ndarray
@@ -72,6 +78,9 @@ class Batch:
     patches: Patches | None
     text: np.ndarray
     places: np.ndarray
+    negatives: np.ndarray
+    donors: np.ndarray | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,9 +93,11 @@ class BatchSettings:
       width: of the model's stream; a variable with as many values is not interchanged.
       align: "supervised" positions or "all" real ones; "none" where nothing is aligned.
       prompts: share of the rows whose prompt is interchanged.
+      balanced: whether the other rows are drawn so that answers are as frequent as in training.
       variables: share of the rows in which a variable is interchanged.
       windows: text windows a batch; text_length: their tokens; text_places: how many positions of
         each are compared.
+      negatives: tokens drawn for the answer loss, 0 for an exact one, from a vocabulary.
     """
 
     seed: int
@@ -94,10 +105,13 @@ class BatchSettings:
     width: int
     align: str = "supervised"
     prompts: float = 0.0
+    balanced: bool = False
     variables: float = 0.0
     windows: int = 0
     text_length: int = 1
     text_places: int = 1
+    negatives: int = 0
+    vocabulary: int = 0
 
 
 @dataclass
@@ -147,9 +161,11 @@ class Batches:
         if self.interchange is not None and settings.prompts > 0:
             changed = generator.random(len(order)) < settings.prompts
             if changed.any():
-                examples, codes = self._interchanged(examples, order, changed, generator)
+                examples, codes = self._interchanged(order, changed, generator)
         if codes is None:
             codes = self.codes[order, : examples.tokens.shape[1]]
+        found = self._by_length(examples.lengths, generator)
+        examples, codes = examples.take(found), codes[found]
         patches = None
         if settings.variables > 0:
             patches = self._patches(examples, codes, generator)
@@ -159,18 +175,63 @@ class Batches:
             for i, step in enumerate(steps)
         ]
 
+    def _by_length(self, lengths: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """An order of rows in which those of a batch are of like length: padding costs as tokens do.
+
+        The batches of a block come in random order, and the rows of each batch.
+        """
+        mixed = generator.permutation(len(lengths))
+        found = mixed[np.argsort(lengths[mixed], kind="stable")].reshape(-1, self.settings.rows)
+        return generator.permuted(generator.permutation(found, axis=0), axis=1).ravel()
+
     def _interchanged(
-        self, bases: Examples, order: np.ndarray, changed: np.ndarray, generator
+        self, order: np.ndarray, changed: np.ndarray, generator: np.random.Generator
     ) -> tuple[Examples, np.ndarray]:
+        """Rows of which some have another prompt, and the values of the variables on them."""
         chosen = np.flatnonzero(changed)
-        made, _ = self.interchange.make(bases.take(chosen), generator)
-        examples = _replaced(bases, chosen, made)
+        made, finished = self.interchange.make(self.examples.take(order[chosen]), generator)
+        if self.settings.balanced:
+            order = order.copy()
+            order[~changed] = self._balancing(
+                _first_answers(made.take(np.flatnonzero(finished))), len(order), ~changed, generator
+            )
+        examples = _replaced(self.examples.take(order), chosen, made)
         codes = np.full((*examples.tokens.shape, self.codes.shape[2]), -1, dtype=np.float32)
         width = min(examples.tokens.shape[1], self.codes.shape[1])
         codes[:, :width] = self.codes[order, :width]
         codes[chosen] = -1
         codes[chosen, : made.symbols.shape[1]] = self.program.codes(made.symbols)
         return examples, codes
+
+    def _balancing(
+        self, made: np.ndarray, total: int, where: np.ndarray, generator: np.random.Generator
+    ) -> np.ndarray:
+        """Training examples with which first answers are as frequent as in training.
+
+        Exchanged brackets nearly never match, so that a model would learn to say No.
+        """
+        tokens, of_example, shares = self._answer_shares
+        there = np.bincount(np.searchsorted(tokens, made), minlength=len(tokens))
+        missing = np.maximum(shares * total - there, 0)
+        ends = np.round(np.cumsum(missing) / missing.sum() * where.sum()).astype(np.int64)
+        wanted = generator.permutation(np.repeat(np.arange(len(tokens)), np.diff(ends, prepend=0)))
+        drawn = np.empty(len(wanted), dtype=np.int64)
+        for answer in np.unique(wanted):
+            rows = wanted == answer
+            drawn[rows] = generator.choice(of_example[answer], size=int(rows.sum()))
+        return drawn
+
+    @cached_property
+    def _answer_shares(self) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+        """First answer tokens, the training examples of each, and their shares.
+
+        A token that starts no answer in training, but may start that of an exchanged prompt, has
+        no examples and no share.
+        """
+        first = _first_answers(self.examples)
+        members = [np.flatnonzero(first == token) for token in self.answers]
+        shares = np.array([len(rows) for rows in members]) / len(first)
+        return self.answers, members, shares
 
     def _patches(self, examples: Examples, codes: np.ndarray, generator) -> Patches | None:
         """Draws a variable and a source row for some rows of every batch of the block."""
@@ -268,7 +329,22 @@ class Batches:
             own if own is not None and len(own.rows) else None,
             text,
             np.sort(places[:, : settings.text_places], axis=1),
+            self._negatives(step),
         )
+
+    @cached_property
+    def answers(self) -> np.ndarray:
+        """Every token that answers are made of, ascending, int64 [answers]."""
+        return np.unique(self.examples.targets[self.examples.supervised])
+
+    def _negatives(self, step: int) -> np.ndarray:
+        settings = self.settings
+        if not settings.negatives:
+            return np.zeros(0, dtype=np.int64)
+        generator = np.random.default_rng([settings.seed, _NEGATIVES, step])
+        drawn = generator.integers(settings.vocabulary - len(self.answers), size=settings.negatives)
+        # The number of a token among those that are no answers, as a token.
+        return drawn + np.searchsorted(self.answers - np.arange(len(self.answers)), drawn, "right")
 
 
 def patchable(program: CompiledProgram, alignment: Alignment, width: int) -> list[int]:
@@ -325,6 +401,11 @@ def _drawn(seed: int, use: int, step: int, count: int, total: int) -> np.ndarray
 @lru_cache(maxsize=8)
 def _order(seed: int, use: int, epoch: int, total: int) -> np.ndarray:
     return np.random.default_rng([seed, use, 1_000_000 + epoch]).permutation(total)
+
+
+def _first_answers(examples: Examples) -> np.ndarray:
+    """The first token of each answer, int64 [examples]."""
+    return examples.targets[np.arange(len(examples)), examples.prompts - 1]
 
 
 def _replaced(bases: Examples, rows: np.ndarray, made: Examples) -> Examples:

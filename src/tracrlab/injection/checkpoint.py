@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tracrlab.checkpoint_files import DAMAGE, read_checkpoint, write_checkpoint
 from tracrlab.errors import TracrLabError
-from tracrlab.files import atomic_path
+from tracrlab.optimizer_state import load_optimizer, optimizer_tensors
 
 _FORMAT = "tracrlab_injection_checkpoint"
 
@@ -20,7 +25,7 @@ def save_checkpoint(
     """Writes weights, optimizer moments and state as safetensors, atomically.
 
     Args:
-      path: the file.
+      path: the file; the checkpoint that was there is kept beside it.
       module: what is trained.
       optimizer: its optimizer.
       identity: what the run is (its settings); JSON.
@@ -29,53 +34,53 @@ def save_checkpoint(
     from safetensors.torch import save_file
 
     tensors = {f"weight/{name}": value for name, value in module.named_parameters()}
-    moments = optimizer.state_dict()["state"]
-    for number, entry in moments.items():
-        tensors |= {f"moment/{number}/{name}": torch.as_tensor(v) for name, v in entry.items()}
+    tensors |= optimizer_tensors(optimizer)
     # Cloned: safetensors refuses tensors that share memory.
     tensors = {name: value.detach().cpu().clone() for name, value in tensors.items()}
-    header = {_FORMAT: json.dumps({"identity": identity, "state": state})}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+    header = {"identity": identity, "state": state}
+    write_checkpoint(path, save_file, tensors, _FORMAT, header)
 
 
 def load_checkpoint(
     path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, identity: dict
 ) -> dict | None:
-    """Puts a checkpoint back.
+    """Puts a checkpoint back: the newest, or the one before it where that is damaged.
 
     Returns:
       its state, or None where there is no checkpoint, or one of another run.
 
     Raises:
-      TracrLabError: if the file is damaged.
+      TracrLabError: if no checkpoint is whole, or one does not fit the model.
     """
-    from safetensors import SafetensorError, safe_open
+    known = json.loads(json.dumps(identity))
 
-    if not path.is_file():
+    def is_own(header: dict) -> bool:
+        own = header["identity"] == known
+        if not own:
+            print(f"{path} is of another configuration; training starts anew.", file=sys.stderr)
+        return own
+
+    found = read_checkpoint(path, "pt", _FORMAT, is_own)
+    if found is None:
         return None
+    header, tensors = found
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get(_FORMAT, "{}"))
-            if header.get("identity") != json.loads(json.dumps(identity)):
-                return None
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError, OSError) as error:
+        with torch.no_grad():
+            for name, value in module.named_parameters():
+                value.copy_(tensors[f"weight/{name}"])
+        load_optimizer(optimizer, tensors)
+        return header["state"]
+    except DAMAGE as error:
         raise TracrLabError(
-            f"the checkpoint {path} is damaged ({error}); delete it to start again."
+            f"the checkpoint {path} does not fit the model ({error}); delete it to begin again."
         ) from None
-    with torch.no_grad():
-        for name, value in module.named_parameters():
-            value.copy_(tensors[f"weight/{name}"])
-    _load_moments(optimizer, tensors)
-    return header["state"]
 
 
-def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    state = optimizer.state_dict()
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("moment/"):
-            _, number, key = name.split("/")
-            moments.setdefault(int(number), {})[key] = value
-    optimizer.load_state_dict({**state, "state": moments})
+def array_digest(arrays: Iterable[Tensor | np.ndarray]) -> str:
+    """SHA-256 of arrays: a run that began from other weights or data is another run."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        tensor = torch.as_tensor(array).detach().cpu().contiguous()
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -47,39 +47,57 @@ def inject(
 
     Example: tracrlab inject count --base-folder results/injection/tiny --out count_model
     """
-    import json
-
+    from tracrlab.cluster.launching import launch, processes_of_job
     from tracrlab.config import load_config
-    from tracrlab.files import write_text
-    from tracrlab.injection.base_models import load_base
-    from tracrlab.injection.data import load_data
     from tracrlab.injection.methods import FINETUNE, INJECTION, INTERCHANGE
-    from tracrlab.injection.model_folder import save_model, write_losses
-    from tracrlab.injection.training import StoppedError, TrainingData, train
-    from tracrlab.injection.windows import load_windows, make_windows
-    from tracrlab.tasks.registry import load_task
 
     if method not in (FINETUNE, INJECTION, INTERCHANGE):
         raise TracrLabError(
             f"--method is {method!r}; it takes {FINETUNE}, {INJECTION} or {INTERCHANGE}."
         )
+    load_config(config)  # a wrong one is refused once, and not by every process
+    arguments = (task, out, method, run, losses, timing, text, base_folder, config)
+    launch(_inject, processes_of_job(), *arguments)
+
+
+def _inject(
+    task: str,
+    out: Path,
+    method: str,
+    run: int,
+    losses: Path | None,
+    timing: Path | None,
+    text: Path | None,
+    base_folder: Path | None,
+    config: str,
+) -> None:
+    """Trains one model, alone or as one of several processes; the main one writes."""
+    import json
+
+    from tracrlab.checkpoint_files import remove_checkpoint
+    from tracrlab.config import load_config
+    from tracrlab.files import write_text
+    from tracrlab.injection.base_models import load_base
+    from tracrlab.injection.data import load_data
+    from tracrlab.injection.model_folder import save_model, write_losses
+    from tracrlab.injection.training import TrainingData, train
+    from tracrlab.injection.windows import load_windows, make_windows
+    from tracrlab.tasks.registry import load_task
+
     settings = load_config(config)
-    own = settings.injection
     found = load_task(task)
+    own = settings.injection.of_task(found.name)
     model, tokenizer = load_base(own.base, base_folder)
     data = load_data(found, tokenizer, model.config.max_position_embeddings, settings, train=True)
     windows = (
-        make_windows(tokenizer, own, settings.seed) if text is None else load_windows(text, own)
+        make_windows(tokenizer, own, settings.injection.seed)
+        if text is None
+        else load_windows(text, own)
     )
     checkpoint = out.with_name(f"{out.name}.checkpoint.safetensors")
-    seed = settings.seed + run
+    seed = settings.injection.seed + run
     material = TrainingData(data.train, data.held_out, windows, data.excluded())
-    try:
-        injected = train(model, data.program, material, own, method, seed, checkpoint)
-    except StoppedError as stopped:
-        raise TracrLabError(
-            f"{stopped}; {checkpoint} holds the run, and the same command goes on with it."
-        ) from None
+    injected = train(model, data.program, material, own, method, seed, checkpoint)
     if not injected.writes:
         return
     codes = data.program.codes(data.train.symbols)[data.train.supervised]
@@ -90,7 +108,7 @@ def inject(
         write_losses(losses, injected)
     if timing is not None:
         write_text(timing, json.dumps(injected.timing, indent=1) + "\n")
-    checkpoint.unlink(missing_ok=True)
+    remove_checkpoint(checkpoint)
     print(injected.losses.tail(1).to_string(index=False))
 
 
@@ -101,6 +119,7 @@ def evaluate(
     ] = None,
     task: Annotated[str | None, typer.Option(help="Task; of an injected model its own.")] = None,
     base_folder: BaseFolder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
     config: ConfigOption = "{}",
 ) -> None:
     """Measure a model: answers on every set, perplexity, LAMBADA, SST-2 and MRPC.
@@ -130,8 +149,13 @@ def evaluate(
     streams.to(fastest_device())
     positions = streams.model.config.max_position_embeddings
     data = load_data(load_task(task), tokenizer, positions, settings, train=False)
-    table = measure(streams, tokenizer, data, settings.injection, method, settings.seed + run)
+    table = measure(
+        streams, tokenizer, data, settings.injection, method, settings.injection.seed + run
+    )
     write_tables(table, out)
+    if as_json:
+        print(table.to_json(orient="records"))
+        return
     print(table[["set", "count", "accuracy", "low", "high"]].round(1).to_string(index=False))
 
 
@@ -147,13 +171,10 @@ def decode(
 
     Example: tracrlab decode count_model "What is the number of 'X' in this text? x y x. Answer: "
     """
-    from tracrlab.injection.model_folder import load_model, read_prompt
-    from tracrlab.injection.variables import decoded_table
+    from tracrlab import api
     from tracrlab.tables import write_tables
 
-    injected = load_model(model)
-    tokens, texts, _ = read_prompt(injected, prompt)
-    table = decoded_table(injected, tokens, texts, _stage_number(injected.alignment, layer))
+    table = api.decode(model, prompt, layer=layer)
     if out is not None:
         write_tables(table, [out])
     print(table.to_string())
@@ -165,14 +186,17 @@ def write_text_windows(
     base_folder: BaseFolder = None,
     config: ConfigOption = "{}",
 ) -> None:
-    """Cut the plain text that models stay close on into windows of tokens, once for all runs."""
+    """Cut the plain text that models stay close on into windows of tokens, once for all runs.
+
+    Example: tracrlab injection text --base-folder results/injection/tiny --out text.safetensors
+    """
     from tracrlab.config import load_config
     from tracrlab.injection.base_models import load_base
     from tracrlab.injection.windows import make_windows, save_windows
 
     settings = load_config(config)
     _, tokenizer = load_base(settings.injection.base, base_folder)
-    windows = make_windows(tokenizer, settings.injection, settings.seed)
+    windows = make_windows(tokenizer, settings.injection, settings.injection.seed)
     save_windows(out, windows)
     print(f"{out}: {len(windows):,} windows of {settings.injection.text_length} tokens")
 
@@ -183,7 +207,11 @@ def tables(
     task_table: Annotated[list[Path], typer.Option(help="Where to write it; again for more.")],
     ood_table: Annotated[list[Path], typer.Option(help="Where to write it; again for more.")],
 ) -> None:
-    """Put evaluations together: accuracies and retention, and the sets outside the range."""
+    """Put evaluations together: accuracies and retention, and the sets outside the range.
+
+    Example: tracrlab injection tables count.csv --task-table task_table.csv --ood-table
+    ood_table.csv
+    """
     import pandas as pd
 
     from tracrlab.injection import result_tables
@@ -202,7 +230,11 @@ def look(
     interchange: Annotated[Path, typer.Option(help="CSV: interchange accuracy.")],
     config: ConfigOption = "{}",
 ) -> None:
-    """Look into an injected model: decoded variables, noise, interchange interventions."""
+    """Look into an injected model: decoded variables, noise, interchange interventions.
+
+    Example: tracrlab injection look count_model --variables variables.csv --noise noise.csv
+    --interchange interchange.csv
+    """
     from tracrlab.config import load_config
     from tracrlab.injection.data import load_data
     from tracrlab.injection.interchange import interchange_table
@@ -221,21 +253,9 @@ def look(
     decoded = variable_table(injected, data.program, data.held_out)
     write_tables(decoded, [variables])
     norms = settings.injection.noise_norms
-    write_tables(noise_table(injected, data.held_out, norms, settings.seed), [noise])
-    swapped = interchange_table(injected, data.program, data.held_out, settings.seed)
+    write_tables(noise_table(injected, data.held_out, norms, settings.injection.seed), [noise])
+    swapped = interchange_table(injected, data.program, data.held_out, settings.injection.seed)
     write_tables(swapped, [interchange])
     last = decoded[decoded["compiled_stage"] == decoded["compiled_stage"].max()]
     print(last[["variable", "accuracy", "chance"]].round(1).to_string(index=False))
     print(swapped.round(1).to_string(index=False))
-
-
-def _stage_number(alignment, layer: int | None) -> int:
-    """Number of the aligned stage behind a layer of the model (0: the embedding)."""
-    if layer is None:
-        return len(alignment.model_stages) - 1
-    if 2 * layer not in alignment.model_stages:
-        known = sorted({stage // 2 for stage in alignment.model_stages if stage % 2 == 0})
-        raise TracrLabError(
-            f"--layer is {layer}; the program was aligned with {', '.join(map(str, known))}."
-        )
-    return alignment.model_stages.index(2 * layer)

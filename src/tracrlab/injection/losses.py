@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -18,6 +20,31 @@ def answer_loss(logits: Tensor, targets: Tensor) -> Tensor:
       the mean over positions.
     """
     return functional.cross_entropy(logits.float(), targets)
+
+
+def sampled_answer_loss(
+    hidden: Tensor, embeddings: Tensor, targets: Tensor, answers: Tensor, drawn: Tensor
+) -> Tensor:
+    """`answer_loss` whose softmax runs over all answer tokens and a sample of the others.
+
+    Each drawn token stands for as many others as there are for one draw, so that the normaliser is
+    estimated without bias (importance sampling with equal chances).
+
+    Args:
+      hidden: final hidden states at the supervised positions [positions, width].
+      embeddings: of the head [vocabulary, width].
+      targets: the token that follows each, as its number in `answers`, int64 [positions].
+      answers: every token that answers are made of, int64 [answers].
+      drawn: other tokens, int64 [draws].
+
+    Returns:
+      the mean over positions.
+    """
+    own = hidden.float() @ embeddings[answers].float().T
+    others = hidden.float() @ embeddings[drawn].float().T
+    weight = (len(embeddings) - len(answers)) / len(drawn)
+    normaliser = torch.logsumexp(torch.cat([own, others + math.log(weight)], dim=1), dim=1)
+    return (normaliser - own.gather(1, targets[:, None])[:, 0]).mean()
 
 
 def alignment_loss(mapped: Tensor, compiled: Tensor, divisor: int | None = None) -> Tensor:

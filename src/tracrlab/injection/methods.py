@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,9 +26,10 @@ from tracrlab.injection.alignment import (
 )
 from tracrlab.injection.batches import Batch, Patches, stage_index
 from tracrlab.injection.compiled import CompiledProgram
-from tracrlab.injection.losses import alignment_loss, answer_loss, text_loss
+from tracrlab.injection.losses import alignment_loss, answer_loss, sampled_answer_loss, text_loss
 from tracrlab.injection.streams import Run, StreamModel
 from tracrlab.injection.targets import TargetStreams
+from tracrlab.injection.variable_loss import VariableLoss
 
 FINETUNE, INJECTION, INTERCHANGE = "finetune_kl", "tracr_injection", "interchange"
 
@@ -39,6 +41,7 @@ class Terms:
     Attributes:
       answer, alignment, text: weights of the losses; a term of weight 0 is not computed.
       divisor: what the sum over stages is divided by; None for their number.
+      alignment_loss: "cosine", the paper's, or "variables".
       swap: "map", "answer" or "none"; swap_share: share of the rows that are swapped.
     """
 
@@ -46,6 +49,7 @@ class Terms:
     alignment: float = 1.0
     text: float = 1.0
     divisor: int | None = None
+    alignment_loss: str = "cosine"
     swap: str = "answer"
     swap_share: float = 1.0
 
@@ -73,6 +77,9 @@ class InjectionStep(nn.Module):
       alignment: what faces what.
       terms: which losses, and their weights.
       linear_map: the map; None where nothing is aligned.
+      answers: every token that answers are made of, ascending; read where the answer loss samples.
+      codes: values of the variables in training, float32 [positions, variables]; read where the
+        alignment loss is that of variables.
     """
 
     def __init__(
@@ -82,6 +89,8 @@ class InjectionStep(nn.Module):
         alignment: Alignment,
         terms: Terms,
         linear_map: LinearMap | None,
+        answers: np.ndarray | None = None,
+        codes: np.ndarray | None = None,
     ):
         super().__init__()
         self.model = model
@@ -89,6 +98,9 @@ class InjectionStep(nn.Module):
         self.alignment = alignment
         self.terms = terms
         self.targets = TargetStreams(program, alignment) if linear_map is not None else None
+        self.answers, self.variable_loss = answers, None
+        if linear_map is not None and terms.alignment_loss == "variables":
+            self.variable_loss = VariableLoss(program, alignment, codes)
         self._rows = [rows_of(alignment, variable.directions) for variable in program.variables]
         self._stages = [
             alignment.model_stages[
@@ -107,8 +119,7 @@ class InjectionStep(nn.Module):
         run = self.model(_tensor(batch.tokens, device), keep, edits)
         losses = {}
         if self.terms.answer > 0:
-            logits = self.model.logits_at(run, rows, positions)
-            losses["answer"] = answer_loss(logits, _tensor(batch.targets, device))
+            losses["answer"] = self._answer(run, rows, positions, batch, device)
         if aligned:
             losses["alignment"] = self._alignment(run, batch, patched, device)
         if text is not None and self.terms.text > 0:
@@ -116,8 +127,25 @@ class InjectionStep(nn.Module):
             windows = torch.arange(len(hidden), device=device)[:, None]
             logits = self.model.logits(hidden[windows, text.positions].flatten(0, 1))
             losses["text"] = text_loss(logits, text.reference)
+        for name, weight in batch.weights.items():
+            if name in losses:
+                losses[name] = weight * losses[name]
         losses["loss"] = sum(getattr(self.terms, name) * loss for name, loss in losses.items())
         return losses
+
+    def _answer(
+        self, run: Run, rows: Tensor, positions: Tensor, batch: Batch, device: torch.device
+    ) -> Tensor:
+        if not len(batch.negatives):
+            logits = self.model.logits_at(run, rows, positions)
+            return answer_loss(logits, _tensor(batch.targets, device))
+        return sampled_answer_loss(
+            run.hidden[rows, positions],
+            self.model.model.get_output_embeddings().weight,
+            _tensor(np.searchsorted(self.answers, batch.targets), device),
+            _tensor(self.answers, device),
+            _tensor(batch.negatives, device),
+        )
 
     def _alignment(
         self, run: Run, batch: Batch, patched: dict[int, Tensor], device: torch.device
@@ -133,8 +161,11 @@ class InjectionStep(nn.Module):
                 stream = torch.where(here[:, None], patched[stage][rows, positions], stream)
             streams.append(stream)
         with torch.autocast(device.type, enabled=False):
+            codes = _tensor(batch.codes, device)
+            if self.variable_loss is not None:
+                return self.variable_loss(self.linear_map, torch.stack(streams), codes)
             mapped = self.linear_map(torch.stack(streams))
-            compiled = self.targets(_tensor(batch.codes, device))
+            compiled = self.targets(codes)
             return alignment_loss(mapped, compiled, self.terms.divisor)
 
     def _patched_at(self, patches: Patches, stage: int, device: torch.device) -> Tensor:
@@ -155,13 +186,14 @@ class InjectionStep(nn.Module):
         if self.terms.swap != "none":
             last = self.alignment.model_stages[-1]
             lengths = _tensor(batch.lengths, device)
+            donors = None if batch.donors is None else _tensor(batch.donors, device)
             before = edits.get(last)
 
             def swap(stream: Tensor) -> Tensor:
                 stream = stream if before is None else before(stream)
                 with torch.autocast(device.type, enabled=False):
                     share = self.terms.swap_share
-                    return swap_orthogonal(stream, self.kept_basis(), lengths, share)
+                    return swap_orthogonal(stream, self.kept_basis(), lengths, share, donors)
 
             edits[last] = swap
         return edits, patched

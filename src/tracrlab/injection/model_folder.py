@@ -8,19 +8,20 @@ pieces of prompts) and ``program.safetensors`` (the compiled model with its labe
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from tracrlab.checkpoint_files import DAMAGE
 from tracrlab.compiler.model import CompiledModel
 from tracrlab.errors import TracrLabError
 from tracrlab.files import atomic_path, write_text
+from tracrlab.folders import atomic_folder, check_folder, damaged_folder
 from tracrlab.injection.alignment import Alignment, LinearMap
+from tracrlab.injection.base_models import SAFE
 from tracrlab.injection.compiled import CompiledProgram, Variable
 from tracrlab.injection.prompts import Examples
 from tracrlab.injection.streams import StreamModel
@@ -84,13 +85,13 @@ def save_model(
       encoded: training examples, whose pieces are noted.
       codes: values of the variables at supervised positions, float32 [positions, variables].
       meta: task, method, seed, base and configuration; JSON.
+
+    Raises:
+      TracrLabError: where the machine refuses to write.
     """
     from safetensors.torch import save_file
 
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+    with atomic_folder(folder) as temporary:
         injected.model.model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         program.model.save(temporary / "program.safetensors")
@@ -113,10 +114,6 @@ def save_model(
             "pieces": pieces_of(encoded),
         }
         write_text(temporary / "injection.json", json.dumps(record, indent=1) + "\n")
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def load_model(folder: str | Path) -> InjectedModel:
@@ -125,6 +122,7 @@ def load_model(folder: str | Path) -> InjectedModel:
     Raises:
       TracrLabError: if it is not there, is no injected model, or is damaged.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -132,6 +130,7 @@ def load_model(folder: str | Path) -> InjectedModel:
     if not (folder / "injection.json").is_file():
         raise TracrLabError(f"{folder} is no injected model: it has no injection.json.")
     try:
+        check_folder(folder)
         record = json.loads((folder / "injection.json").read_text(encoding="utf-8"))
         alignment = Alignment(
             *(tuple(record.pop(k)) for k in ("compiled_stages", "model_stages", "directions"))
@@ -140,8 +139,8 @@ def load_model(folder: str | Path) -> InjectedModel:
             Variable(v["name"], tuple(v["directions"]), tuple(v["values"]), v["stage"], v["ref"])
             for v in record.pop("variables")
         )
-        model = StreamModel(AutoModelForCausalLM.from_pretrained(folder).eval())
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = StreamModel(AutoModelForCausalLM.from_pretrained(folder, **SAFE).eval())
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         linear_map = None
         if (folder / "injection.safetensors").is_file():
             tensors = load_file(folder / "injection.safetensors")
@@ -161,9 +160,8 @@ def load_model(folder: str | Path) -> InjectedModel:
             record.pop("pieces"),
             record,
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise TracrLabError(f"the injected model {folder} is damaged ({reason}).") from None
+    except (*DAMAGE, SafetensorError) as error:
+        raise damaged_folder(folder, error) from None
 
 
 def load_program(folder: str | Path) -> CompiledModel:

@@ -8,10 +8,8 @@ full softmax.
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +20,16 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 
+from tracrlab.checkpoint_files import remove_checkpoint
 from tracrlab.errors import TracrLabError
-from tracrlab.files import atomic_path
+from tracrlab.folders import atomic_folder
 from tracrlab.injection.base_models import gpt2_tokenizer
+from tracrlab.injection.checkpoint import array_digest, load_checkpoint, save_checkpoint
+from tracrlab.injection.streams import fastest_device
 from tracrlab.injection.text import load_text, part_documents, token_windows
 from tracrlab.progress import progress
 from tracrlab.sections.injection import TinyConfig
+from tracrlab.stopping import StoppedError, stopping
 
 #: Share of the drawn tokens that are uniform over the vocabulary; the others are as in the text.
 UNIFORM = 0.5
@@ -68,7 +70,7 @@ def pretrain(config: TinyConfig, seed: int, folder: Path, tables: Sequence[Path]
     print(table.to_string(index=False), flush=True)
     save(model, tokenizer, folder)
     write_tables(table, tables)
-    checkpoint.unlink(missing_ok=True)
+    remove_checkpoint(checkpoint)
 
 
 def load_corpus(tokenizer: PreTrainedTokenizerBase, config: TinyConfig, seed: int) -> Corpus:
@@ -94,6 +96,8 @@ def new_model(config: TinyConfig, seed: int, tokenizer: PreTrainedTokenizerBase)
             n_embd=config.width,
             n_layer=config.layers,
             n_head=config.heads,
+            # GPT-2's function in one kernel instead of eight.
+            activation_function="gelu_pytorch_tanh",
             resid_pdrop=0.0,
             embd_pdrop=0.0,
             attn_pdrop=0.0,
@@ -106,37 +110,60 @@ def new_model(config: TinyConfig, seed: int, tokenizer: PreTrainedTokenizerBase)
 def train(
     model: GPT2LMHeadModel, corpus: Corpus, config: TinyConfig, seed: int, checkpoint: Path
 ) -> None:
-    """Trains in place; every step depends on the seed, its number and the weights alone."""
+    """Trains in place; every step depends on the seed, its number and the weights alone.
+
+    Raises:
+      StoppedError: after SIGTERM, once the checkpoint is written.
+    """
+    device = fastest_device()
+    model.to(device)
     optimizer = _optimizer(model, config)
-    first = _restore(checkpoint, model, optimizer, config)
+    identity = {
+        "config": config.model_dump(mode="json"),
+        "seed": seed,
+        "corpus": array_digest([corpus.train]),
+    }
+    state = load_checkpoint(checkpoint, model, optimizer, identity)
+    first = 0 if state is None else state["step"]
+    if first:
+        print(f"going on from step {first:,} of {checkpoint}", flush=True)
     frequencies = corpus.counts / corpus.counts.sum()
     proposal = UNIFORM / len(frequencies) + (1 - UNIFORM) * frequencies
     model.train()
     steps = range(first, config.steps)
-    for step in progress(steps, len(steps), "pretraining, steps"):
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * schedule(step, config.steps)
-        batch = torch.from_numpy(_batch(corpus.train, step, config.batch))
-        drawn = np.random.default_rng([seed, step]).choice(
-            len(proposal), size=config.negatives, p=proposal
-        )
-        hidden = model.transformer(batch[:, :-1]).last_hidden_state
-        loss = sampled_cross_entropy(
-            hidden.flatten(0, 1),
-            model.lm_head.weight,
-            batch[:, 1:].flatten(),
-            torch.from_numpy(drawn),
-            torch.from_numpy(proposal[drawn]).float(),
-        )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        if step % 50 == 0:
-            print(f"step {step:,}: loss {loss.item():.3f}", flush=True)
-        if (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
-            _store(checkpoint, model, optimizer, step + 1, config)
-    model.eval()
+    with stopping() as stop:
+        for step in progress(steps, len(steps), "pretraining, steps"):
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * schedule(step, config.steps)
+            batch = torch.from_numpy(_batch(corpus.train, step, config.batch)).to(device)
+            drawn = np.random.default_rng([seed, step]).choice(
+                len(proposal), size=config.negatives, p=proposal
+            )
+            hidden = model.transformer(batch[:, :-1]).last_hidden_state
+            loss = sampled_cross_entropy(
+                hidden.flatten(0, 1),
+                model.lm_head.weight,
+                batch[:, 1:].flatten(),
+                torch.from_numpy(drawn).to(device),
+                torch.from_numpy(proposal[drawn]).float().to(device),
+            )
+            if not torch.isfinite(loss):
+                raise TracrLabError(
+                    f"the loss is {loss.item()} at step {step + 1:,}; lower "
+                    "injection.tiny.learning_rate."
+                )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            if step % 50 == 0:
+                print(f"step {step:,}: loss {loss.item():.3f}", flush=True)
+            done = step + 1
+            if done < config.steps and (stop.asked or done % config.checkpoint_every == 0):
+                save_checkpoint(checkpoint, model, optimizer, identity, {"step": done})
+                if stop.asked:
+                    raise StoppedError(f"stopped at step {done:,}; {checkpoint} holds the run")
+    model.cpu().eval()
 
 
 def sampled_cross_entropy(
@@ -216,13 +243,9 @@ def perplexity_table(model: GPT2LMHeadModel, corpus: Corpus, config: TinyConfig)
 
 def save(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Writes an ordinary Hugging Face folder; it takes its name when it is complete."""
-    folder = Path(folder)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with atomic_folder(folder) as temporary:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
 
 
 def _batch(windows: np.ndarray, step: int, batch: int) -> np.ndarray:
@@ -235,64 +258,3 @@ def _optimizer(model: GPT2LMHeadModel, config: TinyConfig) -> torch.optim.AdamW:
     others = [p for p in model.parameters() if p.dim() <= 1]
     groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95))
-
-
-def _store(
-    path: Path,
-    model: GPT2LMHeadModel,
-    optimizer: torch.optim.AdamW,
-    step: int,
-    config: TinyConfig,
-) -> None:
-    from safetensors.torch import save_file
-
-    tensors: dict[str, Tensor] = {}
-    for name, parameter in model.named_parameters():
-        tensors[f"weight/{name}"] = parameter.detach()
-        state = optimizer.state[parameter]
-        tensors[f"mean/{name}"] = state["exp_avg"]
-        tensors[f"square/{name}"] = state["exp_avg_sq"]
-    meta = {"step": str(step), "config": config.model_dump_json()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"checkpoint": json.dumps(meta, sort_keys=True)})
-
-
-def _restore(
-    path: Path, model: GPT2LMHeadModel, optimizer: torch.optim.AdamW, config: TinyConfig
-) -> int:
-    """The step to go on from; a checkpoint of another configuration is not used."""
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        return 0
-    try:
-        with safe_open(path, framework="pt") as file:
-            meta = json.loads(file.metadata()["checkpoint"])
-            if meta["config"] != config.model_dump_json():
-                print(f"{path} is of another configuration; training starts anew.", flush=True)
-                return 0
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise TracrLabError(
-            f"the checkpoint {path} is damaged ({error}); remove it to start anew."
-        ) from None
-    step = int(meta["step"])
-    _fill(model, optimizer, tensors, step)
-    print(f"going on from step {step:,} of {path}", flush=True)
-    return step
-
-
-def _fill(
-    model: GPT2LMHeadModel,
-    optimizer: torch.optim.AdamW,
-    tensors: Mapping[str, Tensor],
-    step: int,
-) -> None:
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(tensors[f"weight/{name}"])
-            optimizer.state[parameter] = {
-                "step": torch.tensor(float(step)),
-                "exp_avg": tensors[f"mean/{name}"],
-                "exp_avg_sq": tensors[f"square/{name}"],
-            }

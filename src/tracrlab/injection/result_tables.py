@@ -26,6 +26,8 @@ PAPER = {
     ("count", "finetune_kl"): (99.8, 571.2, 71.0, 61.8, 58.7),
     ("count", "tracr_injection"): (99.2, 571.4, 64.0, 65.7, 58.8),
 }
+#: Behind the name of a task whose program is the paper's own, line by line.
+_BY_PAPER = "_paper"
 _PAPER_COLUMNS = ("accuracy", "perplexity", "sst2", "mrpc", "lambada")
 _ORDER = ("no_edit", "finetune_kl", "tracr_injection", "interchange")
 
@@ -52,7 +54,9 @@ def task_table(evaluations: pd.DataFrame) -> pd.DataFrame:
     held_out = evaluations[evaluations["set"] == HELD_OUT]
     lines = []
     for (task, method), rows in held_out.groupby(["task", "method"], sort=False):
-        paper = dict(zip(_PAPER_COLUMNS, PAPER.get((task, method), ()), strict=False))
+        paper = dict(
+            zip(_PAPER_COLUMNS, PAPER.get((task.removesuffix(_BY_PAPER), method), ()), strict=False)
+        )
         lines.append(
             {"task": task, "method": method, "base": rows["base"].iloc[0]}
             | _pooled(rows)

@@ -1,16 +1,15 @@
 """Distilling a compiled program into a language model (Tracr-injection, section 3; appendix B).
 
 A run's batches depend on the seed and the step alone and the model has no dropout, so a run that
-was stopped goes on from its checkpoint exactly as if it had not been.
+was stopped goes on from its checkpoint exactly as if it had not been. Where `accelerate` finds
+several processes, each computes its part of the batch (`sharing`), and only the main one writes.
 """
 
 from __future__ import annotations
 
 import math
-import signal
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,23 +20,23 @@ import torch
 from tracrlab.errors import TracrLabError
 from tracrlab.injection.alignment import Alignment, LinearMap, carried_directions, pair_stages
 from tracrlab.injection.batches import Batches, BatchSettings
-from tracrlab.injection.checkpoint import load_checkpoint, save_checkpoint
+from tracrlab.injection.checkpoint import array_digest, load_checkpoint, save_checkpoint
 from tracrlab.injection.compiled import CompiledProgram
 from tracrlab.injection.evaluation import accuracy
+from tracrlab.injection.map_start import fit_map
 from tracrlab.injection.methods import FINETUNE, INTERCHANGE, InjectionStep, Terms
+from tracrlab.injection.optimizer import MuonAdamW
 from tracrlab.injection.prompts import Examples, PromptInterchange
 from tracrlab.injection.reference import Reference
+from tracrlab.injection.sharing import check_shareable, share
 from tracrlab.injection.streams import StreamModel
 from tracrlab.sections.injection import InjectionConfig
+from tracrlab.stopping import StoppedError, stopping
 
 #: Examples on which the compiled model's own forward pass is compared with the targets.
 CHECKED = 4
 #: Held-out examples whose accuracy stands in the loss table.
 WATCHED = 200
-
-
-class StoppedError(Exception):
-    """Training was asked to stop; the checkpoint is written."""
 
 
 @dataclass
@@ -125,6 +124,8 @@ def train(
     start = time.perf_counter()
     torch.manual_seed(seed)
     streams = StreamModel(model.eval())
+    if config.trained == "blocks":
+        freeze_embeddings(model)
     codes = program.codes(data.train.symbols)
     program.check_streams(data.train.take(np.arange(min(CHECKED, len(data.train)))).symbols)
     alignment = align(program, streams, codes[data.train.supervised], config)
@@ -134,9 +135,7 @@ def train(
         mixed_precision=_precision(config.precision),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
-    batches = _batches(
-        program, alignment, data, codes, config, method, seed, accelerator, streams.width
-    )
+    batches = _batches(program, alignment, data, codes, config, method, seed, accelerator, streams)
     linear_map = None
     if method != FINETUNE:
         generator = torch.Generator().manual_seed(seed)
@@ -146,16 +145,29 @@ def train(
             bias=config.alignment.bias,
             generator=generator,
         )
+        if config.alignment.start == "fitted":
+            fit_map(linear_map, streams, program, alignment, data.train, codes)
     reference = Reference(streams, data.text, accelerator.device)
     module = InjectionStep(
-        streams, program, alignment, _terms(config, method, program), linear_map
+        streams,
+        program,
+        alignment,
+        _terms(config, method, program),
+        linear_map,
+        batches.answers,
+        codes[data.train.symbols >= 0],
     ).to(accelerator.device)
     if linear_map is not None and config.swap != "none":
         module.kept_basis()  # an empty swap is refused before anything is trained
     optimizer = _optimizer(module, config)
     prepared, optimizer = accelerator.prepare(module, optimizer)
 
-    identity = {"config": config.model_dump(mode="json"), "method": method, "seed": seed}
+    identity = {
+        "config": config.model_dump(mode="json"),
+        "method": method,
+        "seed": seed,
+        "inputs": array_digest([*model.state_dict().values(), data.train.tokens, data.text]),
+    }
     state = {"step": 0, "lines": []}
     if checkpoint is not None:
         state = load_checkpoint(checkpoint, module, optimizer, identity) or state
@@ -190,43 +202,53 @@ class _Run:
         config, first = self.config, state["step"]
         watched = self.data.held_out.take(np.arange(min(WATCHED, len(self.data.held_out))))
         seconds, recent = 0.0, state.pop("recent", [])
-        with _stopping() as stop:
+        with stopping() as stop:
             for step in progress(range(first, config.steps), config.steps - first, "training"):
                 start = time.perf_counter()
-                recent.append(self._step(step))
+                losses, stops = self._step(step, stop.asked)
+                recent.append(losses)
                 seconds += time.perf_counter() - start
                 state["step"] = step + 1
                 if (step + 1) % config.measure_steps == 0 or step + 1 == config.steps:
-                    state["lines"].append(self._line(step + 1, recent, watched))
+                    if self.accelerator.is_main_process:
+                        state["lines"].append(self._line(step + 1, recent, watched))
                     recent = []
                 ended = step + 1 == config.steps
                 due = (step + 1) % config.checkpoint_steps == 0 and not ended
-                if checkpoint is not None and (due or stop.asked) and not ended:
+                if checkpoint is not None and (due or stops) and not ended:
                     self._keep(checkpoint, state | {"recent": recent})
-                if stop.asked and not ended:
-                    raise StoppedError(f"stopped at step {step + 1:,}")
+                if stops and not ended:
+                    raise StoppedError(f"stopped at step {step + 1:,}; {checkpoint} holds the run")
         return {"steps": config.steps - first, "step_seconds": seconds}
 
-    def _step(self, step: int) -> dict[str, float]:
+    def _step(self, step: int, asked: bool) -> tuple[dict[str, float], bool]:
+        """Takes a step; gives its losses, and whether any process has been asked to stop."""
         config, accelerator = self.config, self.accelerator
         rate = schedule(step, config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["peak"]
-        world = accelerator.num_processes
-        batch = self.batches.batch(step * world + accelerator.process_index)
+        swapped = 0 if config.swap == "none" else round(config.swap_share * config.batch)
+        batch = share(
+            self.batches.batch(step), accelerator.process_index, accelerator.num_processes, swapped
+        )
         with accelerator.autocast():
             losses = self.prepared(batch, self.reference.part(batch))
-        if not torch.isfinite(losses["loss"]):
+        accelerator.backward(losses["loss"])
+        # One exchange for both: processes that stopped at different steps would wait for ever.
+        values = torch.stack([*(loss.detach().float() for loss in losses.values())])
+        told = torch.cat([values, torch.tensor([float(asked)], device=values.device)])
+        *means, anyone = accelerator.reduce(told, "mean").tolist()
+        found = dict(zip(losses, means, strict=True))
+        if not math.isfinite(found["loss"]):
             raise TracrLabError(
-                f"the loss is {losses['loss'].item()} at step {step + 1:,}; lower "
+                f"the loss is {found['loss']} at step {step + 1:,}; lower "
                 "injection.learning_rate or set injection.clip."
             )
-        accelerator.backward(losses["loss"])
         if config.clip:
             accelerator.clip_grad_norm_(self.module.parameters(), config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return {name: loss.item() for name, loss in losses.items()}
+        return found, anyone > 0
 
     def _line(self, step: int, recent: list[dict], watched: Examples) -> dict:
         means = {name: float(np.mean([entry[name] for entry in recent])) for name in recent[0]}
@@ -251,6 +273,15 @@ def schedule(step: int, config: InjectionConfig) -> float:
     return 1 - done if config.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
 
 
+def freeze_embeddings(model: torch.nn.Module) -> None:
+    """Keeps the token embeddings, and the head that reads them or has its own, as they are.
+
+    Their gradients are as large as the vocabulary and cost a third of a step of a small model.
+    """
+    for part in (model.get_input_embeddings(), model.get_output_embeddings()):
+        part.requires_grad_(False)
+
+
 def _terms(config: InjectionConfig, method: str, program: CompiledProgram) -> Terms:
     weights = config.weights
     if method == FINETUNE:
@@ -260,43 +291,52 @@ def _terms(config: InjectionConfig, method: str, program: CompiledProgram) -> Te
         alignment=weights.alignment,
         text=weights.text,
         divisor=program.layers if config.alignment.divisor == "layers" else None,
+        alignment_loss=config.interchange.alignment if method == INTERCHANGE else "cosine",
         swap=config.swap,
         swap_share=config.swap_share,
     )
 
 
 def _batches(
-    program, alignment, data: TrainingData, codes, config, method, seed, accelerator, width
+    program, alignment, data: TrainingData, codes, config, method, seed, accelerator, streams
 ) -> Batches:
-    if config.batch % accelerator.num_processes:
-        raise TracrLabError(
-            f"injection.batch is {config.batch}, which {accelerator.num_processes} processes "
-            "cannot share; make it a multiple."
-        )
+    windows = config.text_batch if config.weights.text > 0 else 0
+    check_shareable(config.batch, windows, accelerator.num_processes)
     interchange = None
     if method == INTERCHANGE:
         fillers = np.unique(data.text) if data.text.size else np.zeros(0, dtype=np.int64)
         interchange = PromptInterchange(program, data.train, codes, fillers, data.excluded)
     settings = BatchSettings(
         seed=seed,
-        rows=config.batch // accelerator.num_processes,
-        width=width,
+        rows=config.batch,
+        width=streams.width,
         align="none" if method == FINETUNE else config.alignment.positions,
         prompts=config.interchange.prompts if method == INTERCHANGE else 0.0,
+        balanced=config.interchange.balanced,
         variables=config.interchange.variables if method == INTERCHANGE else 0.0,
-        windows=config.text_batch if config.weights.text > 0 else 0,
+        windows=windows,
         text_length=data.text.shape[1],
         text_places=config.text_places,
+        negatives=config.answer_negatives,
+        vocabulary=len(streams.model.get_output_embeddings().weight),
     )
     return Batches(settings, program, alignment, data.train, codes, len(data.text), interchange)
 
 
 def _optimizer(module: InjectionStep, config: InjectionConfig) -> torch.optim.Optimizer:
-    groups = [{"params": list(module.model.parameters()), "peak": config.learning_rate}]
-    if module.linear_map is not None:
-        own = list(module.linear_map.parameters())
-        groups.append({"params": own, "peak": config.map_learning_rate})
-    return torch.optim.AdamW(groups, lr=0.0, weight_decay=0.0, fused=True)
+    trained = [weight for weight in module.model.parameters() if weight.requires_grad]
+    own = [] if module.linear_map is None else list(module.linear_map.parameters())
+    of_map = {"params": own, "peak": config.map_learning_rate}
+    if config.optimizer == "adamw":
+        groups = [{"params": trained, "peak": config.learning_rate}, of_map]
+        return torch.optim.AdamW(groups[: 1 + bool(own)], lr=0.0, weight_decay=0.0, fused=True)
+    matrices = {id(weight) for weight in module.model.block_matrices()}
+    groups = [
+        {"params": [w for w in trained if id(w) in matrices], "muon": True},
+        {"params": [w for w in trained if id(w) not in matrices]},
+    ]
+    groups = [group | {"peak": config.learning_rate} for group in groups]
+    return MuonAdamW([*groups, *([of_map] if own else [])])
 
 
 def _precision(precision: str) -> str:
@@ -304,27 +344,3 @@ def _precision(precision: str) -> str:
         has = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
         return "bf16" if has else "no"
     return "bf16" if precision == "bf16" else "no"
-
-
-@dataclass
-class _Stop:
-    asked: bool = False
-
-
-@contextmanager
-def _stopping():
-    """Notes SIGTERM, so that the step in hand ends and a checkpoint is written."""
-    stop = _Stop()
-
-    def note(*_):
-        stop.asked = True
-
-    try:
-        before = signal.signal(signal.SIGTERM, note)
-    except ValueError:  # not the main thread: someone else handles signals
-        yield stop
-        return
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGTERM, before)

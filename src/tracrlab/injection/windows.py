@@ -9,6 +9,7 @@ import numpy as np
 from tracrlab.errors import TracrLabError
 from tracrlab.files import atomic_path
 from tracrlab.injection.text import load_text, part_documents, token_windows
+from tracrlab.sealing import BLANK_SEAL, check_seal, seal
 from tracrlab.sections.injection import InjectionConfig
 
 #: Characters of text for each token that is wanted; more than enough.
@@ -47,7 +48,8 @@ def save_windows(path: Path, windows: np.ndarray) -> None:
     from safetensors.numpy import save_file
 
     with atomic_path(path) as temporary:
-        save_file({"windows": windows}, temporary)
+        save_file({"windows": windows}, temporary, metadata={"tracrlab": BLANK_SEAL})
+        seal(temporary)
 
 
 def load_windows(path: Path, config: InjectionConfig) -> np.ndarray:
@@ -60,8 +62,9 @@ def load_windows(path: Path, config: InjectionConfig) -> np.ndarray:
     from safetensors.numpy import load_file
 
     try:
+        check_seal(path)
         windows = load_file(path)["windows"]
-    except (OSError, SafetensorError, KeyError) as error:
+    except (OSError, ValueError, SafetensorError, KeyError) as error:
         raise TracrLabError(f"the text windows {path} cannot be read ({error}).") from None
     if windows.shape[1] != config.text_length:
         raise TracrLabError(

@@ -23,7 +23,10 @@ def index(
         list[Path], typer.Option("--out", help="File to write; .md or .json. Again for more.")
     ],
 ) -> None:
-    """Write the index of results, a line each."""
+    """Write the index of results, a line each.
+
+    Example: tracrlab results index '[]' --out results/index.md
+    """
     from tracrlab.files import write_text
     from tracrlab.report.index import index_markdown
     from tracrlab.report.results import Result

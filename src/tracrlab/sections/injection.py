@@ -46,6 +46,11 @@ class AlignmentConfig(Section):
         "the compiled layers, as the paper prints it",
     )
     bias: bool = Field(False, description="give the linear map a bias")
+    start: Literal["random", "fitted"] = Field(
+        "random",
+        description="the linear map's start: random, or the least squares from the base model's "
+        "streams to the compiled ones",
+    )
 
 
 class InterchangeConfig(Section):
@@ -54,12 +59,30 @@ class InterchangeConfig(Section):
     prompts: Share = Field(
         0.5, description="share whose prompt has symbols exchanged, answered by the program"
     )
+    balanced: bool = Field(
+        True,
+        description="draw the other examples so that first answers are as frequent as in training",
+    )
     variables: float = Field(
         0.25,
         ge=0,
         le=0.5,
         description="share in which a variable takes another example's value in the stream",
     )
+    alignment: Literal["cosine", "variables"] = Field(
+        "variables",
+        description="alignment loss of `interchange`: the paper's cosine, or how well each "
+        "variable is read, all counting alike",
+    )
+
+
+class TaskTraining(Section):
+    """What a task's training has of its own; none: as for all tasks."""
+
+    steps: Count | None = Field(None, description="training steps")
+    batch: int | None = Field(None, ge=2, description="task examples a step")
+    learning_rate: float | None = Field(None, gt=0, description="peak rate of the model's weights")
+    map_learning_rate: float | None = Field(None, gt=0, description="peak rate of the linear map")
 
 
 class TinyConfig(Section):
@@ -98,6 +121,9 @@ class TinyConfig(Section):
 class InjectionConfig(Section):
     """How programs are distilled into a language model, and what is measured of it."""
 
+    seed: int | None = Field(
+        None, ge=0, lt=2**63, description="seed of the injection; none: the root `seed`"
+    )
     tasks: tuple[str, ...] = Field(
         ("count", "addition", "shuffle_dyck"),
         min_length=1,
@@ -140,6 +166,20 @@ class InjectionConfig(Section):
     )
     steps: Count = Field(1_000, description="training steps")
     batch: int = Field(16, ge=2, description="task examples a step")
+    per_task: dict[str, TaskTraining] = Field(
+        {},
+        description="steps, batch, learning_rate and map_learning_rate of single tasks, by name; "
+        "a task of short prompts affords larger batches",
+        json_schema_extra=takes("a mapping of tasks to some of these keys"),
+    )
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw",
+        description="AdamW for all weights, or Muon for the matrices of the blocks, whose steps "
+        "are scaled to AdamW's",
+    )
+    trained: Literal["all", "blocks"] = Field(
+        "all", description="weights of the model that are trained: all, or all but token embeddings"
+    )
     learning_rate: float = Field(1e-3, gt=0, description="peak rate of the model's weights")
     map_learning_rate: float = Field(3e-3, gt=0, description="peak rate of the linear map")
     warm_up: Share = Field(0.05, description="share of the steps in which the rates rise")
@@ -159,6 +199,12 @@ class InjectionConfig(Section):
     )
     interchange: InterchangeConfig = Field(
         InterchangeConfig(), description="interventions of the method `interchange`"
+    )
+    answer_negatives: int = Field(
+        0,
+        ge=0,
+        description="tokens drawn at each step that stand for all which are no part of an answer "
+        "in the answer loss; 0 computes it exactly",
     )
     text_batch: int = Field(2, ge=0, description="windows of plain text a step")
     text_length: int = Field(70, ge=2, description="tokens of a window")
@@ -192,3 +238,9 @@ class InjectionConfig(Section):
         if len(set(names)) < len(names):
             raise ValueError("each method may stand there once")
         return names
+
+    def of_task(self, name: str) -> Self:
+        """This configuration with what the task of a name has of its own."""
+        if name not in self.per_task:
+            return self
+        return self.model_copy(update=self.per_task[name].model_dump(exclude_none=True))

@@ -2,12 +2,20 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 RESERVED_SYMBOLS = ("compiler_bos", "compiler_pad")
 MAX_OPS = 30
 MAX_SHARDS = 100_000
+MAX_SEQ_LEN = 4_096
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -35,3 +43,17 @@ class Section(BaseModel):
 def takes(text: str) -> dict[str, Any]:
     """Word what a key takes where its type alone does not say it."""
     return {"takes": text}
+
+
+def _ordered(bounds: tuple[int, int]) -> tuple[int, int]:
+    if bounds[0] > bounds[1]:
+        raise ValueError("the first number must not exceed the second")
+    return bounds
+
+
+#: Fewest and most ops of a program.
+OpsRange = Annotated[
+    tuple[Ops, Ops],
+    AfterValidator(_ordered),
+    Field(json_schema_extra=takes(f"two integers from 1 to {MAX_OPS}, the smaller first")),
+]

@@ -3,9 +3,9 @@
 import math
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from tracrlab.sections.section import MAX_OPS, Count, Ops, Ratio, Section, Share, takes
+from tracrlab.sections.section import Count, OpsRange, Ratio, Section, Share
 
 
 class StudentTraining(Section):
@@ -43,15 +43,20 @@ class CompressionTraining(StudentTraining):
     steps: Count = Field(300, description="most training steps of a model")
 
 
+class RefinementTraining(Section):
+    """How every weight is trained on after W; all else as in `training`."""
+
+    steps: int = Field(
+        600, ge=0, description="most steps; 0 leaves what W alone gives, the papers' method"
+    )
+    learning_rate: float = Field(1e-2, gt=0, description="peak of the schedule")
+
+
 class StudentZoo(Section):
     """Keys that the compressed and the natural zoo share."""
 
     models: Count = Field(400, description="teachers taken from the standard zoo, in its order")
-    ops: tuple[Ops, Ops] = Field(
-        (3, 8),
-        description="fewest and most ops of a teacher's program",
-        json_schema_extra=takes(f"two integers from 1 to {MAX_OPS}, the smaller first"),
-    )
+    ops: OpsRange = Field((3, 8), description="fewest and most ops of a teacher's program")
     ratio: Ratio = Field(0.5, description="width of a student's residual stream over its teacher's")
     max_d_model: Count = Field(96, description="widest teacher; wider ones are counted, not used")
     max_mlp_hidden: Count = Field(256, description="widest MLP of a teacher, likewise")
@@ -65,13 +70,6 @@ class StudentZoo(Section):
     shard_size: Count = Field(200, description="teachers of a shard, and of a job")
     training: StudentTraining = Field(StudentTraining(), description="how they are trained")
 
-    @field_validator("ops")
-    @classmethod
-    def _ordered(cls, ops: tuple[int, int]) -> tuple[int, int]:
-        if ops[0] > ops[1]:
-            raise ValueError("the first number must not exceed the second")
-        return ops
-
     @property
     def shards(self) -> int:
         """Number of shards."""
@@ -79,9 +77,12 @@ class StudentZoo(Section):
 
 
 class CompressedZoo(StudentZoo):
-    """The compressed zoo: one matrix W is trained, all other weights are as compiled."""
+    """The compressed zoo: W is trained, and all weights where W alone does not make it exact."""
 
-    training: CompressionTraining = Field(CompressionTraining(), description="how they are trained")
+    training: CompressionTraining = Field(CompressionTraining(), description="how W is trained")
+    refinement: RefinementTraining = Field(
+        RefinementTraining(), description="the training of every weight that may follow"
+    )
     start: Literal["data", "random"] = Field(
         "data", description="start of W: from second moments of the data, or random orthonormal"
     )
@@ -102,14 +103,8 @@ class LossTable(Section):
     """The comparison of losses for compression (thesis, Tables 6.1 to 6.3)."""
 
     programs: Count = Field(12, description="programs that are compressed with every loss")
-    ops: tuple[Ops, Ops] = Field(
-        (4, 6),
-        description="fewest and most ops of them",
-        json_schema_extra=takes(f"two integers from 1 to {MAX_OPS}, the smaller first"),
-    )
+    ops: OpsRange = Field((4, 6), description="fewest and most ops of them")
     steps: Count = Field(300, description="training steps of each")
-
-    _ordered = field_validator("ops")(StudentZoo._ordered.__func__)
 
 
 class StudentsConfig(Section):

@@ -1,15 +1,16 @@
 """The standard zoo: programs, limits, splits."""
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from tracrlab.sections.section import (
-    MAX_OPS,
+    MAX_SEQ_LEN,
     MAX_SHARDS,
     RESERVED_SYMBOLS,
     Count,
+    OpsRange,
     Section,
     Share,
     takes,
@@ -43,19 +44,18 @@ class ZooConfig(Section):
     """Which programs are sampled, and how the verified zoo is cut into shards."""
 
     programs: Count = Field(20_000, description="programs in the finished zoo")
-    ops: tuple[Annotated[int, Field(ge=1, le=MAX_OPS)], Annotated[int, Field(ge=1, le=MAX_OPS)]] = (
-        Field(
-            (3, 8),
-            description="fewest and most ops of a program; each length is sampled equally often",
-            json_schema_extra=takes(f"two integers from 1 to {MAX_OPS}, the smaller first"),
-        )
+    ops: OpsRange = Field(
+        (3, 8),
+        description="fewest and most ops of a program; each length is sampled equally often",
     )
     vocab: Count | tuple[int | str, ...] = Field(
         5,
         description="symbols of the input: a number n for the integers 0 to n-1, or their list",
         json_schema_extra=takes("an integer of at least 1, or a list of distinct symbols"),
     )
-    max_seq_len: Count = Field(5, description="longest input, in tokens, BOS not counted")
+    max_seq_len: int = Field(
+        5, ge=1, le=MAX_SEQ_LEN, description="longest input, in tokens, BOS not counted"
+    )
     causal: bool = Field(False, description="compile with causal attention")
     preset: Literal["default", "thesis"] = Field(
         "default",
@@ -75,13 +75,6 @@ class ZooConfig(Section):
     verify_inputs: Count = Field(
         256, description="inputs on which the stored weights are run against the program"
     )
-
-    @field_validator("ops")
-    @classmethod
-    def _ordered(cls, ops: tuple[int, int]) -> tuple[int, int]:
-        if ops[0] > ops[1]:
-            raise ValueError("the first number must not exceed the second")
-        return ops
 
     @field_validator("vocab")
     @classmethod

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from tracrlab.checkpoint_files import (
+    DAMAGE,
+    previous_of,
+    read_checkpoint,
+    remove_checkpoint,
+    write_checkpoint,
+)
 from tracrlab.errors import TracrLabError
-from tracrlab.files import atomic_path
+from tracrlab.stopping import Stop, StoppedError
 from tracrlab.students.training import Trained
 
 #: Seconds between two checkpoints.
@@ -26,6 +31,7 @@ class Checkpoint:
     Attributes:
       given: states that were given already, by id, in the order of their snapshots.
       lanes: the states of models in training, by id.
+      stop: whether the process has been asked to stop.
     """
 
     def __init__(self, path: str | Path | None, settings: str):
@@ -36,16 +42,25 @@ class Checkpoint:
           settings: what the states depend on; a file of other settings is not used.
 
         Raises:
-          TracrLabError: if the file is damaged.
+          TracrLabError: if there are checkpoints and none is whole.
         """
         self.path = Path(path) if path else None
         self.settings = settings
         self.given: dict[int, list[Trained]] = {}
         self.lanes: dict[int, Trained] = {}
+        self.stop = Stop()
         self._left: set[int] = set()
         self._written = time.monotonic()
-        if self.path and self.path.exists():
+        self._refinement: Checkpoint | None = None
+        if self.path and (self.path.exists() or previous_of(self.path).exists()):
             self._read()
+
+    def of_refinement(self) -> Checkpoint:
+        """The checkpoint of the second training of the same models, in a file beside this one."""
+        if self._refinement is None:
+            self._refinement = Checkpoint(self._refinement_path, self.settings)
+        self._refinement.stop = self.stop
+        return self._refinement
 
     def has_left(self, id_: int) -> bool:
         """Whether a model has left training."""
@@ -59,9 +74,21 @@ class Checkpoint:
             self._left.add(state.id)
 
     def after_chunk(self, lanes: Iterable[Trained]) -> None:
-        """Writes all states if it is time to."""
-        if self.path and time.monotonic() - self._written >= INTERVAL:
+        """Writes all states if it is time to.
+
+        Raises:
+          StoppedError: after that, if the process has been asked to stop.
+        """
+        due = self.stop.asked or time.monotonic() - self._written >= INTERVAL
+        if self.path and due:
             self.write(lanes)
+        if self.stop.asked:
+            raise StoppedError(f"stopped; {self.path or 'nothing'} holds the students")
+
+    def write_if_kept(self) -> None:
+        """Writes all states at the end of a training, so that the next begins from its results."""
+        if self.path:
+            self.write(())
 
     def write(self, lanes: Iterable[Trained]) -> None:
         """Writes all states."""
@@ -78,26 +105,29 @@ class Checkpoint:
                 for order, moment in enumerate(state.moments):
                     for name, value in moment.items():
                         arrays[f"{number}/moment_{order}/{name}"] = np.ascontiguousarray(value)
-        text = json.dumps(
-            {"settings": self.settings, "entries": entries, "left": sorted(self._left)}
-        )
-        with atomic_path(self.path) as temporary:
-            save_file(arrays, temporary, metadata={_FORMAT: text})
+        header = {"settings": self.settings, "entries": entries, "left": sorted(self._left)}
+        write_checkpoint(self.path, save_file, arrays, _FORMAT, header)
         self._written = time.monotonic()
 
     def remove(self) -> None:
-        """Deletes the file: the job is done."""
-        if self.path:
-            self.path.unlink(missing_ok=True)
+        """Deletes the files: the job is done."""
+        for path in (self.path, self._refinement_path):
+            if path:
+                remove_checkpoint(path)
+
+    @property
+    def _refinement_path(self) -> Path | None:
+        return self.path and self.path.with_name(f"{self.path.name}.refinement")
 
     def _read(self) -> None:
+        found = read_checkpoint(
+            self.path, "numpy", _FORMAT, lambda header: header["settings"] == self.settings
+        )
+        if found is None:
+            return
+        header, arrays = found
         try:
-            with safe_open(self.path, framework="numpy") as file:
-                meta = json.loads((file.metadata() or {})[_FORMAT])
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if meta["settings"] != self.settings:
-                return
-            for number, (kind, id_, loss, steps, accuracy) in enumerate(meta["entries"]):
+            for number, (kind, id_, loss, steps, accuracy) in enumerate(header["entries"]):
                 moments = tuple(_named(arrays, f"{number}/moment_{order}/") for order in (0, 1))
                 wrong = arrays.get(f"{number}/wrong", np.zeros(0, bool))
                 parameters = _named(arrays, f"{number}/parameters/")
@@ -106,8 +136,8 @@ class Checkpoint:
                     self.lanes[id_] = state
                 else:
                     self.given.setdefault(id_, []).append(state)
-            self._left = set(meta["left"])
-        except (SafetensorError, OSError, ValueError, LookupError, TypeError) as error:
+            self._left = set(header["left"])
+        except DAMAGE as error:
             raise TracrLabError(
                 f"the checkpoint {self.path} is damaged ({error}); delete it to begin again."
             ) from None

@@ -66,33 +66,22 @@ def distil(
 def _make_one(path: Path, out: Path, method, steps: int, seed: int) -> None:
     import time
 
-    from tracrlab.compiler import BOS, PAD, CompiledModel
-    from tracrlab.rasp import Domain, evaluate
-    from tracrlab.students.making import Making, make
-    from tracrlab.students.shapes import Shape
-    from tracrlab.students.student import Teacher
-    from tracrlab.students.training import TrainingSettings
+    from tracrlab.compiler import CompiledModel
+    from tracrlab.students.single import student_of
 
     if steps < 1:
         raise TracrLabError(f"--steps is {steps}; it takes a number above 0.")
     model = CompiledModel.load(path)
     if model.program is None:
         raise TracrLabError(f"{path} does not say which program it computes.")
-    sizes = model.architecture
-    symbols = tuple(symbol for symbol in sizes.input_symbols if symbol not in (BOS, PAD))
-    table = evaluate(model.program, Domain(symbols, sizes.max_seq_len, sizes.causal))
-    training = TrainingSettings(steps=steps, lanes=1, seed=seed)
-    shape = Shape.of(sizes, method.student_architecture(sizes))
     start = time.perf_counter()
-    (student,) = make([Teacher(0, model, table)], shape, method, Making(training))
+    student = student_of(model, method, steps, seed)
     seconds = time.perf_counter() - start
-    if student.refusal == "not_finite":
-        raise TracrLabError(f"the student of {path} has weights that are not finite; try a --seed.")
     student.model.save(out)
     verdict = "exact" if student.exact else f"right on {student.accuracy:.2%} of the positions"
     print(
-        f"{out}: {sizes.d_model} directions in {student.model.architecture.d_model}, {verdict}, "
-        f"loss {student.loss:.2g}, {student.steps} steps, {seconds:.1f} s"
+        f"{out}: {model.architecture.d_model} directions in {student.model.architecture.d_model}, "
+        f"{verdict}, loss {student.loss:.2g}, {student.steps} steps, {seconds:.1f} s"
     )
 
 
@@ -103,7 +92,10 @@ def select(
     out_dir: Annotated[Path, typer.Option(help="Folder of the files of teachers.")],
     config: ConfigOption = "config/config.yaml",
 ) -> None:
-    """Choose the teachers, and the padded shape that each one's student is trained in."""
+    """Choose the teachers, and the padded shape that each one's student is trained in.
+
+    Example: tracrlab students select natural results/zoo/standard/manifest.json --out-dir teachers
+    """
     from tracrlab.config import load_config
     from tracrlab.students.selecting import select_teachers, settings_of
 
@@ -124,6 +116,8 @@ def make_command(
     """Make the students of a file of teachers and write those that are accepted.
 
     A killed job goes on where its last checkpoint was, at most a minute before.
+
+    Example: tracrlab students make natural teachers/00000.parquet --out shards/00000.parquet
     """
     from tracrlab.config import load_config
     from tracrlab.students.shards import make_shard
@@ -140,7 +134,11 @@ def manifest(
     out: Annotated[Path, typer.Option(help="The manifest to write.")],
     config: ConfigOption = "config/config.yaml",
 ) -> None:
-    """Write the manifest of a zoo of students."""
+    """Write the manifest of a zoo of students.
+
+    Example: tracrlab students manifest natural results/zoo/standard/manifest.json --teachers-dir
+    teachers --shards-dir shards --out manifest.json
+    """
     from tracrlab.config import load_config
     from tracrlab.students.selecting import settings_of
     from tracrlab.students.shards import write_student_manifest
@@ -158,7 +156,10 @@ def losses(
     out: Annotated[list[Path], typer.Option(help="Table to write; .csv or .md. Again for more.")],
     config: ConfigOption = "config/config.yaml",
 ) -> None:
-    """Compress the same programs with every loss (thesis, Tables 6.1 to 6.3)."""
+    """Compress the same programs with every loss (thesis, Tables 6.1 to 6.3).
+
+    Example: tracrlab students losses results/zoo/standard/manifest.json --out losses.csv
+    """
     from tracrlab.config import load_config
     from tracrlab.students.loss_table import loss_table
     from tracrlab.tables import write_tables
@@ -171,7 +172,10 @@ def outcomes(
     manifests: Annotated[list[Path], typer.Argument(help="Manifests of zoos of students.")],
     out: Annotated[list[Path], typer.Option(help="Table to write; .csv or .md. Again for more.")],
 ) -> None:
-    """Count the teachers whose students are exact, accepted or refused, by program length."""
+    """Count the teachers whose students are exact, accepted or refused, by program length.
+
+    Example: tracrlab students outcomes results/zoo/natural/manifest.json --out outcomes.csv
+    """
     from tracrlab.students.outcomes import load_outcomes, summary
     from tracrlab.tables import write_tables
 

@@ -6,7 +6,6 @@ chapter 6, Algorithm 1), and is folded to plain weights in the end.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +16,7 @@ from tracrlab.errors import TracrLabError
 from tracrlab.students.folding import fold
 from tracrlab.students.initialisation import from_data, random_orthogonal, softened
 from tracrlab.students.shapes import Shape
+from tracrlab.students.sizes import uniform, width_of
 from tracrlab.students.stacking import padded_weights
 from tracrlab.students.student import Teacher
 from tracrlab.students.training import Arrays, Job
@@ -24,26 +24,20 @@ from tracrlab.students.training import Arrays, Job
 STARTS = ("data", "random")
 
 
-def width_of(ratio: float, d_model: int) -> int:
-    """Width of a student's residual stream.
-
-    Raises:
-      TracrLabError: if the ratio leaves no dimension, or is no share.
-    """
-    if not 0 < ratio <= 1 or math.floor(ratio * d_model + 1e-9) < 1:
-        raise TracrLabError(
-            f"a compression ratio of {ratio:g} leaves no dimension of {d_model}; give one from "
-            f"{1 / d_model:.3g} to 1."
-        )
-    return math.ceil(ratio * d_model - 1e-9)
-
-
 class Compression:
     """The method: which student a teacher gets, where it starts, and what comes out."""
 
     trained = "compression"
 
-    def __init__(self, ratio: float = 0.5, start: str = "data", noise: float = 0.0, seed: int = 0):
+    def __init__(
+        self,
+        ratio: float = 0.5,
+        start: str = "data",
+        noise: float = 0.0,
+        seed: int = 0,
+        *,
+        refined: bool = False,
+    ):
         """Chooses the kind of compression.
 
         Args:
@@ -51,6 +45,7 @@ class Compression:
           start: "data" (`initialisation.from_data`) or "random" (orthonormal columns).
           noise: standard deviation of noise on the start, over that of the start itself.
           seed: root of the random numbers of random starts and of noise.
+          refined: whether shapes must hold what `refining.Refinement` makes of a student.
 
         Raises:
           TracrLabError: if there is no such start.
@@ -58,14 +53,16 @@ class Compression:
         if start not in STARTS:
             raise TracrLabError(f"{start!r} is not a start; they are {', '.join(STARTS)}.")
         self.ratio, self.start, self.noise, self.seed = ratio, start, noise, seed
+        self.refined = refined
 
     def teacher(self, teacher: Teacher) -> Teacher:
         """The teacher with softer attention, which compression can keep."""
         return Teacher(teacher.id, softened(teacher.model, teacher.table), teacher.table)
 
     def student_architecture(self, teacher: Architecture) -> Architecture:
-        """The teacher's, narrower."""
-        return replace(teacher, d_model=width_of(self.ratio, teacher.d_model))
+        """The teacher's, narrower; the larger one of its refinement where there may be one."""
+        width = width_of(self.ratio, teacher.d_model)
+        return uniform(teacher, width) if self.refined else replace(teacher, d_model=width)
 
     def job(self, teacher: Teacher, shape: Shape) -> Job:
         """The start of a training."""

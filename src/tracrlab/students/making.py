@@ -13,6 +13,7 @@ from tracrlab.compiler.model import CompiledModel
 from tracrlab.compiler.verification import model_inputs
 from tracrlab.students.checkpoints import Checkpoint
 from tracrlab.students.folding import rotate
+from tracrlab.students.refining import Refinement
 from tracrlab.students.shapes import Shape
 from tracrlab.students.student import Student, Teacher, judge
 from tracrlab.students.training import (
@@ -54,12 +55,15 @@ class Making:
       snapshots: how many times a student that is good enough is trained on for a chunk and given
         again.
       rotate: whether each student's residual basis is turned at random, which changes no function.
+      refinement: how every weight of a compression that W alone did not make exact is trained on;
+        None leaves it as it is.
     """
 
     training: TrainingSettings = field(default_factory=TrainingSettings)
     target_loss: float = 0.05
     snapshots: int = 0
     rotate: bool = False
+    refinement: TrainingSettings | None = None
 
 
 def make(
@@ -78,51 +82,99 @@ def make(
       making: how.
       checkpoint: where the state is kept; what it holds is not made again.
     """
+    saved = checkpoint or Checkpoint(None, "")
+    if making.refinement is None:
+        for student, _ in _trained(teachers, shape, method, making, saved):
+            yield student
+        return
+    left_over: dict[int, tuple[Student, Arrays]] = {}
+    for student, state in _trained(teachers, shape, method, making, saved):
+        if student.snapshot or is_good(student, making):
+            yield student
+        else:
+            left_over[student.id] = student, state.parameters
+    starts = {
+        id_: parameters
+        for id_, (student, parameters) in left_over.items()
+        if student.refusal != "not_finite"
+    }
+    refinement = Refinement(method, starts)
+    second = replace(making, training=making.refinement)
+    remaining = [teacher for teacher in teachers if teacher.id in starts]
+    chosen: dict[int, bool] = {}
+    for student, state in _trained(remaining, shape, refinement, second, saved.of_refinement()):
+        alone, _ = left_over[student.id]
+        # A refinement that gained nothing is not stored: W alone is the purer model.
+        better = chosen.setdefault(student.id, student.rank > alone.rank)
+        if better:
+            yield replace(student, refined=True, steps=alone.steps + state.steps)
+        elif not student.snapshot:
+            yield alone
+    yield from (alone for id_, (alone, _) in left_over.items() if id_ not in starts)
+
+
+def is_good(student: Student, making: Making) -> bool:
+    """Whether a student leaves training."""
+    return student.exact and student.loss <= making.target_loss
+
+
+def _trained(
+    teachers: Sequence[Teacher], shape: Shape, method: Method, making: Making, saved: Checkpoint
+) -> Iterator[tuple[Student, Trained]]:
+    """Students of one method with their states, as they leave their lanes."""
     if not teachers:
         return
-    saved = checkpoint or Checkpoint(None, "")
     inputs = all_inputs(teachers[0])
     settings = replace(making.training, trained=method.trained)
     by_id = {teacher.id: method.teacher(teacher) for teacher in teachers}
     given = {id_: len(saved.given.get(id_, ())) for id_ in by_id}
+    judged: dict[int, Student] = {}
 
-    def student(state: Trained, snapshot: int) -> Student:
-        teacher = by_id[state.id]
-        model, readout = method.finished(teacher, state.parameters)
-        if making.rotate:
-            rng = np.random.default_rng([settings.seed, state.id, snapshot])
-            model, readout = rotate(model, readout, rng)
-        return judge(teacher, model, readout, shape, inputs, steps=state.steps, snapshot=snapshot)
-
-    def is_good(state: Trained) -> bool:
-        if state.wrong.any() or not np.isfinite(state.loss):
-            return False
-        judged = student(state, 0)
-        return judged.exact and judged.loss <= making.target_loss
+    def student(state: Trained) -> Student:
+        """The verdict on a state, which is asked for more than once in a row."""
+        last, snapshot = judged.get(state.id), given[state.id]
+        if last is None or (last.steps, last.snapshot) != (state.steps, snapshot):
+            judged[state.id] = _student(by_id[state.id], method, making, state, snapshot, shape)
+        return judged[state.id]
 
     def look(state: Trained) -> Look:
-        good = bool(given[state.id]) or is_good(state)
+        good = bool(given[state.id])
+        if not good and np.isfinite(state.loss) and not state.wrong.any():
+            good = is_good(student(state), making)
         return Look(good, good and given[state.id] >= making.snapshots)
 
     jobs = []
     for id_, teacher in by_id.items():
         for snapshot, state in enumerate(saved.given.get(id_, ())):
-            yield student(state, snapshot)
+            yield _student(teacher, method, making, state, snapshot, shape), state
         if saved.has_left(id_):
             continue
         job = method.job(teacher, shape)
         job.state = saved.lanes.get(id_)
         start = _untrained(job)
-        if job.state is None and not making.snapshots and is_good(start):
+        if job.state is None and not making.snapshots and is_good(student(start), making):
             saved.give(start, leaves=True)
-            yield student(start, 0)
+            yield student(start), start
             continue
         jobs.append(job)
     for state in train(jobs, inputs, settings, look, saved.after_chunk):
         leaves = look(state).leave or not np.isfinite(state.loss) or state.steps >= settings.steps
         saved.give(state, leaves=leaves)
-        yield student(state, given[state.id])
+        yield student(state), state
         given[state.id] += 1
+    saved.write_if_kept()
+
+
+def _student(
+    teacher: Teacher, method: Method, making: Making, state: Trained, snapshot: int, shape: Shape
+) -> Student:
+    """The student that a state is, judged."""
+    model, readout = method.finished(teacher, state.parameters)
+    if making.rotate:
+        rng = np.random.default_rng([making.training.seed, state.id, snapshot])
+        model, readout = rotate(model, readout, rng)
+    inputs = all_inputs(teacher)
+    return judge(teacher, model, readout, shape, inputs, steps=state.steps, snapshot=snapshot)
 
 
 def all_inputs(teacher: Teacher) -> Inputs:

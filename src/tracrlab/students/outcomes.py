@@ -10,8 +10,10 @@ import pandas as pd
 from tracrlab.errors import TracrLabError
 from tracrlab.zoo.manifest import load_manifest
 
-#: Outcomes from the best to the worst: exact, past the gate, and the reasons of refusal.
-OUTCOMES = ("exact", "accepted", "loss", "accuracy", "not_finite")
+#: What is stored: exact and past the gate, as W alone (or a natural student) and refined.
+STORED = ("exact", "exact_refined", "accepted", "accepted_refined")
+#: Outcomes from the best to the worst: what is stored, and the reasons of refusal.
+OUTCOMES = (*STORED, "loss", "accuracy", "not_finite")
 
 
 def load_outcomes(manifests: Sequence[str | Path]) -> pd.DataFrame:
@@ -49,7 +51,7 @@ def summary(outcomes: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
       columns zoo, n_ops ("all" for the sum), attempted, stored (the share that is, exact ones
-      included), exact, and the share refused for each reason.
+      included), exact, of each the share that is refined, and the share refused for each reason.
     """
     records = []
     for zoo, table in outcomes.groupby("zoo", sort=False):
@@ -63,9 +65,11 @@ def summary(outcomes: pd.DataFrame) -> pd.DataFrame:
                     "zoo": zoo,
                     "n_ops": name,
                     "attempted": total,
-                    "stored": shares["exact"] + shares["accepted"],
-                    "exact": shares["exact"],
-                    **{f"refused_{reason}": shares[reason] for reason in OUTCOMES[2:]},
+                    "stored": sum(shares[name] for name in STORED),
+                    "exact": shares["exact"] + shares["exact_refined"],
+                    "stored_refined": shares["exact_refined"] + shares["accepted_refined"],
+                    "exact_refined": shares["exact_refined"],
+                    **{f"refused_{reason}": shares[reason] for reason in OUTCOMES[len(STORED) :]},
                 }
             )
     return pd.DataFrame(records)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +24,10 @@ from tracrlab.students.training import TrainingSettings
 from tracrlab.zoo.manifest import load_manifest
 from tracrlab.zoo.reading import Row, read_rows
 from tracrlab.zoo.schema import FileInfo
+from tracrlab.zoo.statistics import DESCRIPTION
 from tracrlab.zoo.writing import row_writer
 
 KINDS = ("compressed", "natural")
-
-_COLUMNS = (
-    "id",
-    "split",
-    "n_ops",
-    "behaviour",
-    "tokens",
-    "d_model",
-    "n_layers",
-    "heads",
-    "key_size",
-    "value_size",
-    "mlp_hidden",
-    "output_encoding",
-    "output_values",
-)
 
 
 def settings_of(config: Config, kind: str) -> StudentZoo:
@@ -60,18 +46,18 @@ def method_of(config: Config, kind: str) -> Method:
     settings = settings_of(config, kind)
     if kind == "natural":
         return Natural(settings.ratio, config.seed)
-    return Compression(settings.ratio, settings.start, settings.noise, config.seed)
+    refined = settings.refinement.steps > 0
+    return Compression(settings.ratio, settings.start, settings.noise, config.seed, refined=refined)
 
 
 def making_of(config: Config, kind: str) -> Making:
     """What is asked of them."""
     settings = settings_of(config, kind)
-    return Making(
-        TrainingSettings(seed=config.seed, **settings.training.model_dump()),
-        settings.target_loss,
-        settings.snapshots,
-        settings.rotate,
-    )
+    training = TrainingSettings(seed=config.seed, **settings.training.model_dump())
+    refinement = None
+    if kind == "compressed" and settings.refinement.steps:
+        refinement = replace(training, samples="vocabulary", **settings.refinement.model_dump())
+    return Making(training, settings.target_loss, settings.snapshots, settings.rotate, refinement)
 
 
 def select_teachers(
@@ -117,7 +103,7 @@ def _chosen(
     fewest, most = settings.ops
     loaded, info = load_manifest(manifest), None
     for path in loaded.checked_shards():
-        for row in read_rows(path, _COLUMNS, batch_size=4096):
+        for row in read_rows(path, (*DESCRIPTION, "behaviour"), batch_size=4096):
             info = row.info
             if len(rows) == settings.models:
                 return rows, dict(left_out), info

@@ -16,6 +16,7 @@ from tracrlab.files import sha256
 from tracrlab.progress import progress
 from tracrlab.rasp.program import Program
 from tracrlab.rasp.truth_table import evaluate
+from tracrlab.stopping import stopping
 from tracrlab.students.checkpoints import Checkpoint
 from tracrlab.students.making import make
 from tracrlab.students.selecting import making_of, method_of, settings_of
@@ -35,7 +36,8 @@ OUTCOME_COLUMNS = ("n_ops", "width", "outcome", "count")
 def make_shard(config: Config, kind: str, teachers: str | Path, out: str | Path) -> None:
     """Makes the students of a file of teachers; accepted ones are written in order of their ids.
 
-    What was done is kept beside the shard every minute, and a killed job goes on from there.
+    What was done is kept beside the shard every minute and at SIGTERM, and a job that was killed
+    goes on from there.
 
     Args:
       config: the configuration.
@@ -45,6 +47,7 @@ def make_shard(config: Config, kind: str, teachers: str | Path, out: str | Path)
 
     Raises:
       TracrLabError: if a file is missing or damaged, or a teacher is larger than its shape.
+      StoppedError: after SIGTERM, at the end of the chunk of steps in hand.
     """
     file, teachers_info = open_parquet(teachers, "teachers")
     rows = list(plain_rows(file, teachers))
@@ -63,9 +66,10 @@ def make_shard(config: Config, kind: str, teachers: str | Path, out: str | Path)
     def note() -> str:
         return f", {accepted / max(len(students), 1):.0%} accepted"
 
-    for student in progress(made, len(rows), f"{kind} students", note):
-        students.append(student)
-        accepted += not student.refusal
+    with stopping() as checkpoint.stop:
+        for student in progress(made, len(rows), f"{kind} students", note):
+            students.append(student)
+            accepted += not student.refusal
     students.sort(key=lambda student: (student.id, student.snapshot))
     by_id = {row["id"]: row for row in rows}
     info.counts.update(
@@ -105,9 +109,8 @@ def _counts(rows: dict[int, dict], students: Sequence[Student]) -> dict[str, Any
     outcomes: Counter[tuple] = Counter()
     for student in students:
         if student.snapshot == 0:
-            outcome = student.refusal or ("exact" if student.exact else "accepted")
             width = student.model.architecture.d_model
-            outcomes[rows[student.id]["n_ops"], width, outcome] += 1
+            outcomes[rows[student.id]["n_ops"], width, student.outcome] += 1
     return {
         "outcomes": [[*key, count] for key, count in sorted(outcomes.items())],
         "snapshots": sum(student.snapshot > 0 and not student.refusal for student in students),
@@ -123,6 +126,7 @@ def _columns(student: Student, info: FileInfo) -> dict[str, Any]:
         "loss": student.loss,
         "steps": student.steps,
         "snapshot": student.snapshot,
+        "refined": student.refined,
         "teacher_d_model": student.readout.shape[1],
         "readout": student.readout.ravel(),
     }

@@ -37,6 +37,7 @@ class Student:
       loss: `losses.mean_square` on a fixed sample of inputs.
       steps: training steps; 0 where the start was exact.
       snapshot: 0 when it left training, 1 and more for the same model trained on.
+      refined: whether every weight was trained on after W alone.
     """
 
     id: int
@@ -46,6 +47,7 @@ class Student:
     loss: float
     steps: int
     snapshot: int = 0
+    refined: bool = False
 
     @property
     def accuracy(self) -> float:
@@ -65,6 +67,17 @@ class Student:
         if self.accuracy < GATE_ACCURACY:
             return "accuracy"
         return "loss" if self.loss > GATE_LOSS else ""
+
+    @property
+    def outcome(self) -> str:
+        """The reason of its refusal, or how good it is and whether a refinement was needed."""
+        kind = "exact" if self.exact else "accepted"
+        return self.refusal or kind + "_refined" * self.refined
+
+    @property
+    def rank(self) -> int:
+        """2 for an accepted exact student, 1 for one that is accepted, 0 for a refused one."""
+        return 0 if self.refusal else 1 + self.exact
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from tracrlab.compiler.model import PRESENT
 from tracrlab.errors import TracrLabError
 from tracrlab.files import atomic_path
 from tracrlab.rasp.program import CATEGORICAL
+from tracrlab.sealing import BLANK_SEAL, check_seal, seal
 from tracrlab.students.study import Losses, Study, both_losses
 from tracrlab.students.transformer import embed, run
 
@@ -242,7 +243,9 @@ def save_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
     from safetensors.numpy import save_file
 
     with atomic_path(path) as temporary:
-        save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, temporary)
+        contiguous = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+        save_file(contiguous, temporary, metadata={"tracrlab": BLANK_SEAL})
+        seal(temporary)
 
 
 def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
@@ -255,10 +258,11 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
     from safetensors.numpy import load_file
 
     try:
+        check_seal(path)
         return load_file(path)
     except FileNotFoundError:
         raise TracrLabError(f"there is no file {path}; run `tracrlab study train` first.") from None
-    except SafetensorError as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise TracrLabError(f"{path} is damaged ({error}); train the study again.") from None
 
 

@@ -22,6 +22,7 @@ BUILT_IN = (
     "parity",
 )
 
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _ATTRIBUTES = ("name", "description", "vocabulary", "answers", "max_seq_len", "test_sets")
 _METHODS = ("program", "sample", "inputs")
 
@@ -37,6 +38,10 @@ def task_names(references: Sequence[str]) -> dict[str, str]:
         path = Path(reference)
         if reference not in BUILT_IN and path.suffix != ".py":
             raise ValueError(f"{reference!r} is none of {', '.join(BUILT_IN)}, and no .py file")
+        if not _NAME.fullmatch(path.stem):
+            raise ValueError(
+                f"{reference!r} has no name of small letters, digits and _, as results are called"
+            )
         if path.stem in names:
             raise ValueError(f"two tasks are called {path.stem!r}")
         names[path.stem] = reference
@@ -82,7 +87,7 @@ def _check(task: object, reference: str) -> None:
             f"the `task` of {reference} has no {missing[0]!r}; a task has {', '.join(_ATTRIBUTES)} "
             f"and the methods {', '.join(_METHODS)}."
         )
-    if task.name != Path(reference).stem or not re.fullmatch(r"[a-z][a-z0-9_]*", task.name):
+    if task.name != Path(reference).stem or not _NAME.fullmatch(task.name):
         raise TracrLabError(
             f"the task of {reference} is named {task.name!r}; give the task and its file the same "
             "name, of small letters, digits and _."

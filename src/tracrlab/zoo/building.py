@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tracrlab.compiler.compiling import compile_table
@@ -19,16 +18,17 @@ from tracrlab.rasp.program import Program
 from tracrlab.rasp.truth_table import TruthTable, evaluate
 from tracrlab.rasp.values import literal
 from tracrlab.zoo.sampling import limits
-from tracrlab.zoo.schema import FileInfo, damaged, open_parquet
+from tracrlab.zoo.schema import DAMAGE, FileInfo, damaged, open_parquet
 from tracrlab.zoo.writing import row_writer
 
 #: The columns of how a model came about, for one that was compiled.
-_AS_COMPILED = {
+AS_COMPILED = {
     "accuracy": 1.0,
     "exact": True,
     "loss": 0.0,
     "steps": 0,
     "snapshot": 0,
+    "refined": False,
     "readout": (),
 }
 
@@ -62,7 +62,7 @@ def build_shard(config: Config, selected: str | Path, out: str | Path) -> None:
             writer.write(
                 row
                 | zoo_columns(model, table, verification)
-                | _AS_COMPILED
+                | AS_COMPILED
                 | {"teacher_d_model": model.architecture.d_model}
             )
 
@@ -76,7 +76,7 @@ def plain_rows(file: pq.ParquetFile, path: str | Path) -> Iterator[dict[str, Any
     try:
         for batch in file.iter_batches(batch_size=1024):
             yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGE as error:
         raise damaged(path, error) from None
 
 

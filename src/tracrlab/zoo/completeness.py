@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tracrlab.config import Config
 from tracrlab.errors import TracrLabError
-from tracrlab.zoo.schema import FileInfo, damaged, open_parquet
+from tracrlab.zoo.schema import DAMAGE, FileInfo, damaged, open_parquet
 
 
 def require_all(paths: Sequence[str | Path], what: str) -> None:
@@ -79,7 +79,7 @@ def whole_columns(path: str | Path, names: Sequence[str]) -> pa.Table:
     try:
         for batch in file.iter_batches(batch_size=1024):
             kept.append(batch.select(list(names)))
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGE as error:
         raise damaged(path, error) from None
     schema = pa.schema([file.schema_arrow.field(name) for name in names])
     return pa.Table.from_batches(kept, schema)
@@ -94,7 +94,7 @@ def check_rows(shard: str | Path, ids: pa.ChunkedArray, selected: str | Path) ->
     file, _ = open_parquet(selected, "selected")
     try:
         wanted = file.read(["id"])["id"]
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGE as error:
         raise damaged(selected, error) from None
     if len(ids) != len(wanted):
         raise TracrLabError(

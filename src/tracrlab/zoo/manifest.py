@@ -15,9 +15,10 @@ from typing import Any
 
 from tracrlab.config import Config
 from tracrlab.errors import TracrLabError
-from tracrlab.files import sha256, write_text
+from tracrlab.files import atomic_path, sha256
+from tracrlab.sealing import BLANK_SEAL, check_seal, seal
 from tracrlab.zoo.completeness import check_rows, pairs, whole_columns
-from tracrlab.zoo.schema import SCHEMA_VERSION, damaged, open_parquet
+from tracrlab.zoo.schema import DAMAGE, SCHEMA_VERSION, damaged, open_parquet
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def load_manifest(path: str | Path) -> Manifest:
         content = json.loads(path.read_text(encoding="utf-8"))
         version, shards = content["schema_version"], content["shards"]
         complete = all({"path", "rows", "bytes", "sha256"} <= shard.keys() for shard in shards)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (*DAMAGE, AttributeError) as error:
         raise damaged(path, error) from None
     if version != SCHEMA_VERSION:
         raise TracrLabError(
@@ -85,10 +86,16 @@ def load_manifest(path: str | Path) -> Manifest:
         )
     if not complete or not all(_is_inside(shard["path"]) for shard in shards):
         raise TracrLabError(f"{path} is not a manifest: its list of shards is malformed.")
+    try:
+        check_seal(path)
+    except (OSError, ValueError) as error:
+        raise damaged(path, error) from None
     return Manifest(path, content)
 
 
-def _is_inside(relative: str) -> bool:
+def _is_inside(relative: Any) -> bool:
+    if not isinstance(relative, str):
+        return False
     return not Path(relative).is_absolute() and ".." not in Path(relative).parts
 
 
@@ -152,6 +159,7 @@ def write_content(
             }
         )
     content = {
+        "checksum": BLANK_SEAL,
         "schema_version": SCHEMA_VERSION,
         "kind": kind,
         "seed": seed,
@@ -162,4 +170,6 @@ def write_content(
         **how,
         "shards": entries,
     }
-    write_text(out, json.dumps(content, indent=2) + "\n")
+    with atomic_path(out) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        seal(temporary)

@@ -17,7 +17,7 @@ from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
 from tracrlab.rasp.program import CATEGORICAL, Program
 from tracrlab.rasp.values import parse_literal
-from tracrlab.zoo.schema import FileInfo, damaged, open_parquet
+from tracrlab.zoo.schema import DAMAGE, FileInfo, damaged, open_parquet
 
 #: Rows that are read at once.
 BATCH = 256
@@ -74,6 +74,7 @@ class Row:
         architecture, flat = self.architecture, self["weights"]
         if not np.isfinite(flat).all():
             raise TracrLabError(f"row {self['id']} has weights that are not finite.")
+        architecture.check_sizes()
         return CompiledModel(
             architecture=architecture,
             weights=architecture.unflatten(flat),
@@ -101,7 +102,7 @@ def read_rows(
     try:
         for batch in file.iter_batches(batch_size=batch_size, columns=columns):
             yield from _batch_rows(batch, info)
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGE as error:
         raise damaged(path, error) from None
 
 
@@ -161,7 +162,7 @@ def read_columns(path: str | Path, names: Sequence[str]) -> tuple[dict[str, Colu
     file, info = open_parquet(path, "zoo")
     try:
         table = file.read(columns=list(names))
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGE as error:
         raise damaged(path, error) from None
     return {name: _as_arrays(table.column(name)) for name in names}, info
 

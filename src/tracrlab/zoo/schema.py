@@ -17,9 +17,19 @@ import pyarrow.parquet as pq
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
 from tracrlab.rasp.values import Value, literal, parse_literal
+from tracrlab.sealing import BLANK_SEAL, check_seal
+from tracrlab.sections.section import MAX_SEQ_LEN
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _KEY = b"tracrlab"
+_CHECKSUM_KEY = b"tracrlab_checksum"
+
+#: The most values in a column of a row group (1 GiB of weights): a file that claims more is refused
+#: before memory is taken, and so is one of inputs longer than any configuration allows.
+MAX_GROUP_VALUES = 1 << 28
+
+#: What reading a damaged file may raise.
+DAMAGE = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, RecursionError)
 
 #: A sampled program. `index` is the sampler's, `behaviour` the hash of its function.
 PROGRAM_SCHEMA = pa.schema(
@@ -71,6 +81,7 @@ ZOO_SCHEMA = pa.schema(
         pa.field("loss", pa.float32(), nullable=False),
         pa.field("steps", pa.int32(), nullable=False),
         pa.field("snapshot", pa.int32(), nullable=False),
+        pa.field("refined", pa.bool_(), nullable=False),
         # From the model's residual stream to its teacher's, row by row; empty if compiled.
         pa.field("teacher_d_model", pa.int32(), nullable=False),
         pa.field("readout", pa.list_(pa.float32()), nullable=False),
@@ -120,14 +131,17 @@ class FileInfo:
     def schema(self) -> pa.Schema:
         """The file's columns with this description attached."""
         text = json.dumps(asdict(self), sort_keys=True)
-        return _SCHEMAS[self.kind].with_metadata({_KEY: text.encode()})
+        return _SCHEMAS[self.kind].with_metadata(
+            {_KEY: text.encode(), _CHECKSUM_KEY: BLANK_SEAL.encode()}
+        )
 
 
 def open_parquet(path: str | Path, kind: str) -> tuple[pq.ParquetFile, FileInfo]:
-    """Opens a file of the given kind, with page checksums checked on reading.
+    """Opens a file of the given kind, after its checksum is compared with all of its bytes.
 
     Raises:
-      TracrLabError: if it is missing, damaged, of another kind or of another schema version.
+      TracrLabError: if it is missing, damaged, of another kind or of another schema version, or if
+        it claims more than any file of this package holds.
     """
     if not Path(path).is_file():
         raise TracrLabError(f"there is no file {path}; run the rule that makes it.")
@@ -135,7 +149,7 @@ def open_parquet(path: str | Path, kind: str) -> tuple[pq.ParquetFile, FileInfo]
         file = pq.ParquetFile(path, page_checksum_verification=True)
         described = json.loads((file.metadata.metadata or {})[_KEY])
         info = FileInfo(**{**described, "vocab": tuple(described["vocab"])})
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+    except DAMAGE as error:
         raise damaged(path, error) from None
     if info.schema_version != SCHEMA_VERSION:
         raise TracrLabError(
@@ -146,7 +160,32 @@ def open_parquet(path: str | Path, kind: str) -> tuple[pq.ParquetFile, FileInfo]
         raise TracrLabError(f"{path} holds {info.kind!r}, not {kind!r}; give the right file.")
     if not file.schema_arrow.equals(_SCHEMAS[kind]):
         raise TracrLabError(f"{path} does not have the columns of a {kind!r} file.")
+    try:
+        check_seal(path)
+        _check_claims(file.metadata, info)
+    except (OSError, ValueError, TracrLabError) as error:
+        raise damaged(path, error) from None
     return file, info
+
+
+def _check_claims(metadata: pq.FileMetaData, info: FileInfo) -> None:
+    """Raises ValueError where a file says of itself what would not fit into memory."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        sizes = [group.column(index) for index in range(group.num_columns)]
+        values = max((column.num_values for column in sizes), default=0)
+        if max(values, group.num_rows) > MAX_GROUP_VALUES:
+            raise ValueError(f"it claims {values:,} values in one row group")
+    numbers = (info.max_seq_len, info.seed)
+    if any(type(number) is not int for number in numbers) or type(info.causal) is not bool:
+        raise ValueError("its description has a value of the wrong type")
+    if not 0 < info.max_seq_len <= MAX_SEQ_LEN:
+        raise ValueError(f"it claims inputs of {info.max_seq_len:,} symbols")
+    if not all(isinstance(symbol, str) for symbol in info.vocab):
+        raise ValueError("its description has a symbol that is no text")
+    if not isinstance(info.counts, dict) or not info.vocab:
+        raise ValueError("its description lacks its vocabulary or its counts")
+    _ = info.domain  # raises TracrLabError where the vocabulary is none
 
 
 def damaged(path: str | Path, error: Exception) -> TracrLabError:

@@ -18,7 +18,7 @@ from tracrlab.errors import TracrLabError
 from tracrlab.progress import progress
 from tracrlab.sections.zoo import Splits
 from tracrlab.zoo.completeness import check_programs, require_all
-from tracrlab.zoo.schema import FileInfo, damaged, open_parquet
+from tracrlab.zoo.schema import DAMAGE, FileInfo, damaged, open_parquet
 from tracrlab.zoo.writing import row_writer
 
 
@@ -94,7 +94,7 @@ def _read_hashes(
             raise TracrLabError(f"{path} was sampled with another seed or domain; sample it again.")
         try:
             table = file.read(["index", "behaviour"])
-        except (pa.ArrowException, OSError) as error:
+        except DAMAGE as error:
             raise damaged(path, error) from None
         check_programs(config, number, path, info, table["index"].to_numpy())
         indices.append(table["index"].to_numpy())
@@ -132,5 +132,5 @@ def _chosen_rows(
             file, _ = open_parquet(path, "programs")
             try:
                 yield from file.read().filter(pa.array(mask)).to_pylist()
-            except (pa.ArrowException, OSError) as error:
+            except DAMAGE as error:
                 raise damaged(path, error) from None

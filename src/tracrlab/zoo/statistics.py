@@ -10,7 +10,8 @@ from tracrlab.rasp.primitives import Primitive
 from tracrlab.zoo.manifest import load_manifest
 from tracrlab.zoo.reading import Row, read_rows
 
-_COLUMNS = (
+#: The columns of a row's program and sizes, which are all that a row without weights needs.
+DESCRIPTION = (
     "id",
     "split",
     "n_ops",
@@ -41,7 +42,7 @@ def load_rows(manifest: str | Path, max_rows: int = 200_000) -> tuple[pd.DataFra
     loaded = load_manifest(manifest)
     records: list[dict] = []
     for path in loaded.checked_shards():
-        records.extend(_record(row) for row in read_rows(path, _COLUMNS, batch_size=4096))
+        records.extend(_record(row) for row in read_rows(path, DESCRIPTION, batch_size=4096))
         if len(records) >= max_rows:
             break
     sampling = loaded.content["sampling"]

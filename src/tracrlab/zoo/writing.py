@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tracrlab.files import atomic_path
+from tracrlab.sealing import seal
 from tracrlab.zoo.schema import FileInfo
 
 #: Rows, and weights, that are held before they are written as one row group.
@@ -67,3 +68,4 @@ def row_writer(path: str | Path, info: FileInfo) -> Iterator[RowWriter]:
         writer = RowWriter(temporary, info.schema.remove_metadata())
         yield writer
         writer.close(info)
+        seal(temporary)

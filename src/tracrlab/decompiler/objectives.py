@@ -1,0 +1,82 @@
+"""What each method is trained to do: its batches, what it says of them, and its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tracrlab.decompiler.batches import BlockBatch, TokenBatch, block_batches, token_batches
+from tracrlab.decompiler.line_model import line_loss
+from tracrlab.decompiler.loading import Sample
+from tracrlab.decompiler.model import program_loss, tensors
+from tracrlab.decompiler.settings import AUTOENCODER, LINES, Run
+from tracrlab.rasp.tokens import PAD
+
+Batch = BlockBatch | TokenBatch
+Encode = Callable[[list[Sample], np.random.Generator], Batch]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Makes batches of a run; it can be sent to another process.
+
+    Attributes:
+      run: the run.
+      augmented: whether weights are changed and noise is added, as in training.
+    """
+
+    run: Run
+    augmented: bool = True
+
+    def __call__(self, samples: list[Sample], rng: np.random.Generator) -> Batch:
+        """A batch of samples."""
+        augmentation = self.run.augmentation if self.augmented else None
+        batches = block_batches if self.run.method == LINES else token_batches
+        if self.augmented and self.run.weight_noise:
+            samples = [_noisy(sample, self.run.weight_noise, rng) for sample in samples]
+        return batches(augmentation)(samples, rng)
+
+
+def _noisy(sample: Sample, noise: float, rng: np.random.Generator) -> Sample:
+    """Gaussian noise on a model's weights (Inverse Tracr, section 5.4.1)."""
+    weights = sample.weights
+    size = noise * float(np.sqrt(np.mean(np.square(weights, dtype=np.float64))))
+    drawn = rng.standard_normal(len(weights), dtype=np.float32)
+    return replace(sample, weights=weights + np.float32(size) * drawn)
+
+
+def parts_of(run: Run, batch: Batch) -> int:
+    """How many predictions a batch's loss is the mean of."""
+    if run.method == LINES:
+        used = batch.lines.any(axis=2)
+        counted = used.copy()
+        counted[:, 0] = True
+        counted[:, 1:] |= used[:, :-1]
+        return int(counted.sum())
+    return int((batch.program[:, 1:] != PAD).sum())
+
+
+def predict(run: Run, model: nn.Module, batch: Batch, device: torch.device) -> tuple[Any, Tensor]:
+    """What the model says of a batch, and the targets."""
+    if run.method == LINES:
+        blocks, mask, lines = (
+            torch.from_numpy(part).to(device) for part in (batch.blocks, batch.mask, batch.lines)
+        )
+        return model(blocks, mask), lines
+    if run.method == AUTOENCODER:
+        program = torch.from_numpy(batch.program).to(device)
+        return model(program), program
+    parameters, program = tensors(batch, device)
+    return model(parameters, program), program
+
+
+def loss_of(run: Run, predicted: Any, targets: Tensor) -> Tensor:
+    """The mean loss of a batch, a scalar."""
+    return (
+        line_loss(predicted, targets) if run.method == LINES else program_loss(predicted, targets)
+    )

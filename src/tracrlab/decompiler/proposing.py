@@ -1,0 +1,162 @@
+"""What a meta-model proposes for given weights: candidates, most probable first.
+
+Both meta-models are asked in the same way, so that they are searched, executed and measured alike.
+The weights are read once; how many candidates are wanted may grow afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from tracrlab.compiler.model import CompiledModel
+from tracrlab.decompiler.batches import pad_blocks
+from tracrlab.decompiler.checking import Candidate
+from tracrlab.decompiler.decoding import beam_search
+from tracrlab.decompiler.grammar import Grammar
+from tracrlab.decompiler.line_model import LineModel, predicted_lines
+from tracrlab.decompiler.line_programs import completions
+from tracrlab.decompiler.model import MetaModel, ParameterTensors, next_token
+from tracrlab.decompiler.model_folder import Description
+from tracrlab.decompiler.parameter_tokens import (
+    ParameterTokens,
+    as_numbers,
+    count_tokens,
+    encode_tokens,
+    pad_tokens,
+)
+from tracrlab.decompiler.program_encoding import line_form
+from tracrlab.decompiler.weight_blocks import BLOCK, encode_blocks
+from tracrlab.errors import TracrLabError
+from tracrlab.rasp.program import CATEGORICAL
+
+
+class Proposals(Protocol):
+    """What a meta-model has read of a batch of models."""
+
+    def candidates(self, rows: Sequence[int], count: int) -> list[list[Candidate]]:
+        """At most `count` candidates for each of the given models, most probable first."""
+
+    def lines(self, first: Sequence[Candidate | None]) -> np.ndarray:
+        """The meta-model's first answer as the thesis's lines, int64 [models, 15, 5].
+
+        Args:
+          first: the most probable candidate of each model.
+        """
+
+
+class TokenProposals:
+    """Our meta-model's: beam search over valid programs."""
+
+    def __init__(self, model: MetaModel, grammar: Grammar, tokens: ParameterTokens):
+        device = next(model.parameters()).device
+        self._next = next_token(model, ParameterTensors.of(tokens, device))
+        self._grammar = grammar
+
+    def candidates(self, rows: Sequence[int], count: int) -> list[list[Candidate]]:
+        chosen = np.asarray(rows, dtype=np.int64)
+
+        def logits(tokens: np.ndarray, source: np.ndarray, parent: np.ndarray) -> np.ndarray:
+            return self._next(tokens, chosen[source], parent)
+
+        return beam_search(logits, self._grammar, len(chosen), count)
+
+    def lines(self, first: Sequence[Candidate | None]) -> np.ndarray:
+        return line_form([one.program.tokens() if one else [] for one in first])
+
+
+class LineProposals:
+    """The thesis's meta-model's: its lines, with what they leave out filled in.
+
+    All candidates of a model have the probability of its lines.
+    """
+
+    def __init__(self, model: LineModel, grammar: Grammar, blocks: np.ndarray, mask: np.ndarray):
+        device = next(model.parameters()).device
+        with torch.inference_mode():
+            logits = model(torch.from_numpy(blocks).to(device), torch.from_numpy(mask).to(device))
+            lines = predicted_lines(logits)
+            self._log_probability = _line_log_probability(logits, lines).cpu().numpy()
+        self._lines = lines.cpu().numpy()
+        self._left = [completions(one, grammar) for one in self._lines]
+        self._found: list[list[Candidate]] = [[] for _ in self._lines]
+
+    def candidates(self, rows: Sequence[int], count: int) -> list[list[Candidate]]:
+        for row in rows:
+            more = islice(self._left[row], max(count - len(self._found[row]), 0))
+            score = float(self._log_probability[row])
+            self._found[row] += [Candidate(program, score) for program in more]
+        return [self._found[row][:count] for row in rows]
+
+    def lines(self, first: Sequence[Candidate | None]) -> np.ndarray:
+        return self._lines
+
+
+def _line_log_probability(logits: list[torch.Tensor], lines: torch.Tensor) -> torch.Tensor:
+    """Log-probability of each model's lines and of the end after them; [models]."""
+    used = lines.any(dim=2)
+    total = sum(
+        slot.log_softmax(dim=-1).gather(2, lines[..., number, None])[..., 0]
+        for number, slot in enumerate(logits)
+    )
+    ended = torch.zeros_like(used)
+    ended[:, 1:] = used[:, :-1] & ~used[:, 1:]
+    ended[:, 0] = ~used[:, 0]
+    # At the end only that there is no further op counts.
+    no_op = logits[0].log_softmax(dim=-1)[..., 0]
+    return (total * used).sum(dim=1) + (no_op * ended).sum(dim=1)
+
+
+def read(
+    model: nn.Module, description: Description, grammar: Grammar, models: Sequence[CompiledModel]
+) -> Proposals:
+    """Reads models with a meta-model.
+
+    Raises:
+      TracrLabError: if one of them is larger than the meta-model's limits.
+    """
+    for one in models:
+        check_size(one, description)
+    if isinstance(model, LineModel):
+        steps = [encode_blocks(one.architecture, _flat(one)) for one in models]
+        return LineProposals(model, grammar, *pad_blocks(steps))
+    tokens = [encode_tokens(one.architecture, _flat(one), _output_values(one)) for one in models]
+    for one in tokens:
+        model.check_fits(one)
+    return TokenProposals(model, grammar, pad_tokens(tokens))
+
+
+def check_size(model: CompiledModel, description: Description) -> None:
+    """Refuses a model beyond a meta-model's limits, before anything is made of it.
+
+    Raises:
+      TracrLabError: saying its size and the limit.
+    """
+    if description.method == "lines":
+        sizes = model.architecture.shapes.values()
+        size, limit = sum(-(-rows * columns // BLOCK) for rows, columns in sizes), "max_blocks"
+        what = f"blocks of {BLOCK} weights"
+    else:
+        size, limit, what = count_tokens(model.architecture), "max_tokens", "units"
+    most = description.limits[limit]
+    if size > most:
+        raise TracrLabError(
+            f"the model has {size:,} {what} and the decompiler reads at most {most:,}; take a "
+            "smaller model or a decompiler that was trained on larger ones."
+        )
+
+
+def _flat(model: CompiledModel) -> np.ndarray:
+    for name, weight in model.weights.items():
+        if not np.isfinite(weight).all():
+            raise TracrLabError(f"the model's weight {name} holds numbers that are not finite.")
+    return model.architecture.flatten(model.weights)
+
+
+def _output_values(model: CompiledModel) -> np.ndarray | None:
+    return as_numbers(model.output_values) if model.output_encoding == CATEGORICAL else None

@@ -1,0 +1,81 @@
+"""`tracrlab train-decompiler`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tracrlab.errors import TracrLabError
+
+ConfigOption = Annotated[
+    str,
+    typer.Option(
+        "--config", help="A YAML file, or a JSON object; what it leaves out has defaults."
+    ),
+]
+#: What a process ends with that SIGTERM stopped.
+STOPPED = 143
+
+
+def train_decompiler(
+    manifest: Annotated[Path, typer.Argument(help="Manifest of the zoo.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model, its curve and checkpoints.")],
+    zoo: Annotated[
+        str, typer.Option(help="Which zoo it is: standard, compressed or natural.")
+    ] = "standard",
+    method: Annotated[
+        str, typer.Option(help="lines, tokens, autoencoder, or a variant of the configuration.")
+    ] = "tokens",
+    start: Annotated[
+        Path | None, typer.Option(help="Folder of the standard model that fine-tuning starts from.")
+    ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Write the weights in half precision.")
+    ] = False,
+    config: ConfigOption = "{}",
+) -> None:
+    """Train a meta-model that reads weights and writes programs.
+
+    A run that is stopped goes on from its checkpoint when it is started again; under `accelerate
+    launch` several processes train one model.
+
+    Example: tracrlab train-decompiler results/zoo/standard/manifest.json --out decompiler
+    """
+    import sys
+
+    from tracrlab.config import load_config
+    from tracrlab.decompiler.training import StoppedError, train
+
+    if not manifest.is_file():
+        raise TracrLabError(f"there is no manifest {manifest}; make the zoo first.")
+    settings = load_config(config)
+    try:
+        trained = train(settings, zoo, method, manifest, out, start)
+    except StoppedError as stopped:
+        print(
+            f"{stopped}; {out / 'checkpoints'} holds the run, and the same command goes on with it",
+            file=sys.stderr,
+        )
+        raise typer.Exit(STOPPED) from None
+    if trained.writes:
+        trained.write(settings, out, half)
+
+
+def autoencoder_row(
+    curve: Annotated[Path, typer.Argument(help="curve.csv of the auto-encoder.")],
+    out: Annotated[
+        list[Path], typer.Option(help="File to write; .csv or .md. Give it again for more.")
+    ],
+) -> None:
+    """Put the auto-encoder's accuracy beside the thesis's.
+
+    Example: tracrlab decompiler-autoencoder curve.csv --out autoencoder.md
+    """
+    import pandas as pd
+
+    from tracrlab.decompiler.curve import autoencoder_table
+    from tracrlab.tables import write_tables
+
+    write_tables(autoencoder_table(pd.read_csv(curve)), out)

@@ -1,0 +1,28 @@
+"""`tracrlab figure decompiler-curves`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tracrlab.figures.command import ConfigOption, DpiOption, Outputs, save_figure
+
+
+def decompiler_curves(
+    tables: Annotated[list[Path], typer.Argument(help="Curves, ZOO/METHOD/curve.csv.")],
+    out: Outputs,
+    config: ConfigOption = "{}",
+    dpi: DpiOption = None,
+) -> None:
+    """Draw the learning curves of decompilers; names are taken from the folders."""
+    import pandas as pd
+
+    from tracrlab.figures.decompiler_curves import curves_figure
+
+    parts = []
+    for path in tables:
+        zoo, name = path.parts[-3:-1]
+        parts.append(pd.read_csv(path).assign(zoo=zoo, name=name))
+    save_figure(curves_figure(pd.concat(parts, ignore_index=True)), out, config, dpi)

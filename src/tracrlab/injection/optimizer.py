@@ -1,0 +1,119 @@
+"""AdamW, with Muon for the matrices of a model's blocks (Jordan and others 2024).
+
+Muon replaces the averaged gradient of a matrix by the nearest orthogonal one, so that every direction
+moves alike. Its step is scaled to the size of AdamW's (Liu and others 2025, "Muon is scalable"),
+and the same rate serves both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+#: Coefficients of the quintic that drives singular values to about 1, and how often it is applied.
+QUINTIC, TIMES = (3.4445, -4.7750, 2.0315), 5
+#: Root mean square of AdamW's update in training, which that of Muon is scaled to.
+UPDATE_SIZE = 0.2
+
+
+class MuonAdamW(Optimizer):
+    """One optimizer for all weights; a group with ``muon`` holds matrices alone.
+
+    Args:
+      groups: parameter groups; keys ``lr``, ``muon`` and others as they like.
+      betas, eps: of AdamW; there is no weight decay.
+      momentum: of Muon, with Nesterov's look ahead.
+    """
+
+    def __init__(
+        self,
+        groups: Iterable[dict],
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        momentum: float = 0.95,
+    ):
+        defaults = {"lr": 0.0, "muon": False, "betas": betas, "eps": eps, "momentum": momentum}
+        super().__init__(groups, defaults)
+
+    @torch.no_grad()
+    def step(self, closure=None) -> None:
+        """Moves every weight that has a gradient."""
+        if closure is not None:
+            raise NotImplementedError("this optimizer evaluates no closure")
+        for group in self.param_groups:
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if not weights:
+                continue
+            if group["muon"]:
+                self._muon(group, weights)
+            else:
+                self._adamw(group, weights)
+
+    def _adamw(self, group: dict, weights: list[Tensor]) -> None:
+        for weight in weights:
+            state = self.state[weight]
+            if not state:
+                state["step"] = torch.tensor(0.0)
+                state["exp_avg"] = torch.zeros_like(weight)
+                state["exp_avg_sq"] = torch.zeros_like(weight)
+        states = [self.state[weight] for weight in weights]
+        torch._fused_adamw_(
+            weights,
+            [weight.grad for weight in weights],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            self._counted(states),
+            lr=group["lr"],
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            weight_decay=0.0,
+            eps=group["eps"],
+            amsgrad=False,
+            maximize=False,
+        )
+
+    @staticmethod
+    def _counted(states: list[dict]) -> list[Tensor]:
+        for state in states:
+            state["step"] += 1
+        return [state["step"] for state in states]
+
+    def _muon(self, group: dict, weights: list[Tensor]) -> None:
+        """Matrices of one shape are orthogonalised together."""
+        by_shape: dict[torch.Size, list[Tensor]] = {}
+        for weight in weights:
+            by_shape.setdefault(weight.shape, []).append(weight)
+        for shape, alike in by_shape.items():
+            updates = []
+            for weight in alike:
+                state = self.state[weight]
+                if not state:
+                    state["momentum_buffer"] = torch.zeros_like(weight)
+                buffer = state["momentum_buffer"]
+                buffer.lerp_(weight.grad, 1 - group["momentum"])
+                updates.append(weight.grad.lerp(buffer, group["momentum"]))
+            size = UPDATE_SIZE * max(shape) ** 0.5 * group["lr"]
+            for weight, update in zip(alike, orthogonal(torch.stack(updates)), strict=True):
+                weight.add_(update.to(weight.dtype), alpha=-size)
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """Matrices of about the same singular vectors, whose singular values are all about 1.
+
+    Newton-Schulz iteration with the quintic of Muon, which leaves them between about 0.7 and 1.2.
+
+    Args:
+      matrices: [matrices, rows, columns].
+    """
+    wide = matrices.shape[1] <= matrices.shape[2]
+    found = matrices.float() if wide else matrices.float().mT
+    found = found / (found.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    first, second, third = QUINTIC
+    for _ in range(TIMES):
+        square = found @ found.mT
+        found = first * found + (second * square + third * square @ square) @ found
+    return found if wide else found.mT

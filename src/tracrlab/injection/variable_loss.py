@@ -1,0 +1,99 @@
+"""How well each variable can be read from the mapped streams: the alignment loss of `interchange`.
+
+The cosine of Tracr-injection weighs every direction alike, so that among six one-hot variables the
+one that matters is a sixth of it, and it is nearly flat where a variable of forty values is not yet
+known. Here each variable counts the same, by how surprising its value is to the reader.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tracrlab.injection.alignment import Alignment, LinearMap, rows_of
+from tracrlab.injection.compiled import CompiledProgram
+
+#: A number's variance, below which this one counts.
+SMALLEST_VARIANCE = 1e-4
+#: Logits are this many times the mapped stream of length 1, where a one-hot value is about 1.
+SHARPNESS = 10.0
+
+
+class VariableLoss(nn.Module):
+    """The mean over variables, and over the aligned stages from which each is written on.
+
+    Of a categorical variable: the cross-entropy of its value by a softmax over its aligned
+    directions, in units of that of guessing. Of a numerical one: the squared error in units of its
+    variance, the direction `one` being held at 1, against which numbers are read.
+
+    Streams are taken at length 1, as in the cosine: those of late layers are many times longer.
+
+    Args:
+      program: the compiled program.
+      alignment: what faces what.
+      codes: values of the variables at the aligned positions of training, float32
+        [positions, variables].
+    """
+
+    def __init__(self, program: CompiledProgram, alignment: Alignment, codes: np.ndarray):
+        super().__init__()
+        compiled = np.array(alignment.compiled_stages)
+        self._one = rows_of(alignment, [program.constant])
+        self._parts: list[tuple[int, int, list[int], float]] = []
+        self._row_of: dict[int, list[int]] = {}
+        for number, variable in enumerate(program.variables):
+            rows = rows_of(alignment, variable.directions)
+            first = int(np.searchsorted(compiled, variable.stage))
+            if first == len(compiled) or len(rows) < (1 if variable.numerical else 2):
+                continue
+            if variable.numerical:
+                if not self._one:
+                    continue
+                scale = max(float(codes[:, number].var()), SMALLEST_VARIANCE)
+            else:
+                scale = math.log(len(rows))
+                found = (rows_of(alignment, [d]) for d in variable.directions)
+                places = [rows.index(row[0]) if row else -1 for row in found]
+                # The last entry is that of None and of values without a direction.
+                self.register_buffer(
+                    f"place_{number}", torch.tensor([*places, -1]), persistent=False
+                )
+            self._parts.append((number, first, rows, scale))
+
+    def forward(self, linear_map: LinearMap, streams: Tensor, codes: Tensor) -> Tensor:
+        """The loss.
+
+        Args:
+          linear_map: the map.
+          streams: of the model, [stages, positions, width].
+          codes: values of all variables, float32 [positions, variables].
+        """
+        mapped = linear_map(functional.normalize(streams.float(), dim=-1))
+        terms = [self._term(mapped[first:], codes, *part) for first, part in self._split()]
+        if self._one:
+            terms.append(((mapped[..., self._one[0]] - 1) ** 2).mean())
+        found = [term for term in terms if term is not None]
+        return torch.stack(found).mean() if found else mapped.sum() * 0
+
+    def _split(self):
+        return [(first, (number, rows, scale)) for number, first, rows, scale in self._parts]
+
+    def _term(
+        self, mapped: Tensor, codes: Tensor, number: int, rows: list[int], scale: float
+    ) -> Tensor | None:
+        own = codes[:, number]
+        places = getattr(self, f"place_{number}", None)
+        if places is None:
+            return ((mapped[..., rows[0]] - own) ** 2).mean() / scale
+        code = own.long()
+        place = places[torch.where(code < 0, len(places) - 1, code)]
+        known = place >= 0
+        if not known.any():
+            return None
+        logits = SHARPNESS * mapped[:, known][..., rows].flatten(0, 1)
+        targets = place[known].repeat(len(mapped))
+        return functional.cross_entropy(logits, targets) / scale
