@@ -2,6 +2,28 @@
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from tracrlab.figures.style import PAGE, SMALL
+
+
+@pytest.fixture(autouse=True)
+def readable(monkeypatch):
+    """Every figure that a test draws: no text under six points, and no wider than a page."""
+    drawn = []
+    make = Figure.__init__
+
+    def remember(figure, *arguments, **options):
+        make(figure, *arguments, **options)
+        drawn.append(figure)
+
+    monkeypatch.setattr(Figure, "__init__", remember)
+    yield
+    for figure in drawn:
+        sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]
+        assert min(sizes, default=SMALL) >= SMALL
+        assert figure.get_figwidth() <= PAGE + 1e-9
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tracrlab.figures.heat_map import direction_name
 from tracrlab.figures.labelled_matrix import MatrixPanel, compression_figure, draw_matrices
 from tracrlab.figures.style import PAGE, SMALL
 from tracrlab.figures.superposition import (
@@ -178,6 +179,11 @@ def test_large_matrices_fit_the_page_and_small_ones_stay_readable():
     drawn = draw_matrices([[wide, wide]])
     right = max(axis.get_position().x1 for axis in drawn.figure.axes)
     assert right <= 1
+    # Cells are too small for a name each: as many are named as can be read, the others are not.
+    named = [text.get_text() for text in drawn.axes[0][0].get_yticklabels()]
+    step = len(names) // (len(named) - 1)
+    assert 1 < step < 10
+    assert named == [direction_name(name) for name in names[::step]]
     small = draw_matrices([[MatrixPanel("small", np.zeros((3, 3)), LABELS, LABELS)]])
     assert small.axes[0][0].get_yticklabels()[0].get_fontsize() == SMALL
     assert small.figure.get_figwidth() == PAGE

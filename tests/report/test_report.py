@@ -13,13 +13,18 @@ from tracrlab.cli import app
 from tracrlab.errors import TracrLabError
 from tracrlab.report.captions import caption_text, first_sentence
 from tracrlab.report.index import index_markdown
-from tracrlab.report.results import Result, arm_of, in_results, label, page_of
+from tracrlab.report.results import Result, arm_of, in_results, label, table_name
 from tracrlab.report.table_page import table_page
 
 RESULTS = [
-    Result(["results/a.csv", "results/a.md"], "1 Zoo", "What *a* has, by b. And more."),
-    Result(["results/figures/b.png", "results/figures/b.pdf"], "1 Zoo", "A picture\nof ``b``."),
-    Result(["results/zoo/natural/manifest.json"], "2 Students", "The zoo"),
+    Result(["results/a.csv", "results/a.md"], "1 Zoo", "What *a* has, by b. And more.", "make_a"),
+    Result(
+        ["results/figures/b.png", "results/figures/b.pdf"],
+        "1 Zoo",
+        "A picture\nof ``b``.",
+        "draw_b",
+    ),
+    Result(["results/zoo/natural/manifest.json"], "2 Students", "The zoo", "list_zoo"),
 ]
 
 
@@ -69,9 +74,8 @@ def test_a_result_belongs_to_the_arm_of_its_file_of_rules():
 def test_names_in_the_report():
     assert label("results/figures/a_{name}.png") == "Figure a_{name}"
     assert label("lab/results/study/summary.csv") == "Table study/summary"
-    assert label("results/pages/study/summary.html") == "Table study/summary"
     assert label("results/zoo/manifest.json") == "Data zoo/manifest.json (download)"
-    assert page_of("lab/results/study/summary.csv") == "results/pages/study/summary.html"
+    assert [table_name(result) for result in RESULTS] == ["a", "figures/b", "zoo/natural/manifest"]
     assert in_results("index.md") == in_results("lab/results/index.md") == "index.md"
 
 
@@ -102,12 +106,14 @@ class Cells(HTMLParser):
 def test_a_page_has_every_cell_and_asks_for_nothing():
     table = pd.DataFrame(
         {"name": ["a<b", "c"], "count": [1234, 5], "share": [0.123456, None], "whole": [2.0, 30000]}
+    ).assign(right=[True, False])
+    cells = Cells(
+        table_page(table, "Table x", "What **x** is.", source=Path("results/x.csv"), rule="r")
     )
-    cells = Cells(table_page(table, "Table x", "What **x** is.", Path("results/x.csv")))
     assert cells.rows == [
-        ["name", "count", "share", "whole"],
-        ["a<b", "1,234", "0.1235", "2"],
-        ["c", "5", "", "30,000"],
+        ["name", "count", "share", "whole", "right"],
+        ["a<b", "1,234", "0.1235", "2", "yes"],
+        ["c", "5", "", "30,000", "no"],
     ]
     assert cells.addresses == []
 
@@ -125,16 +131,21 @@ def test_the_commands_write_index_and_pages(tmp_path, monkeypatch):
     assert run("index", listed, *outs).exit_code == 0
     assert Path("results/index.md").read_text() == index_markdown(RESULTS, Path("results"))
     assert json.loads(Path("results/index.json").read_text()) == json.loads(listed)
-    page = "results/a.csv=results/pages/a.html"
-    assert run("pages", "results/index.json", "--page", page).exit_code == 0
-    assert "What <em>a</em> has" in Path("results/pages/a.html").read_text()
+    asked = (
+        "--caption",
+        RESULTS[0].caption,
+        "--made-by",
+        "make_a",
+        "--out",
+        "results/pages/a.html",
+    )
+    assert run("page", "results/a.csv", *asked).exit_code == 0
+    page = Path("results/pages/a.html").read_text()
+    assert "What <em>a</em> has" in page
+    assert "Made by the rule make_a" in page
 
 
 def test_wrong_input_ends_in_one_sentence(tmp_path):
-    index = tmp_path / "index.json"
-    index.write_text("[]")
-    wrong = run("pages", index, "--page", "other.csv=other.html").exception
-    assert isinstance(wrong, TracrLabError)
-    assert "other.csv is no result that" in str(wrong)
     wrong = run("index", "[]", "--out", tmp_path / "index.txt").exception
+    assert isinstance(wrong, TracrLabError)
     assert "must end in .md or .json" in str(wrong)

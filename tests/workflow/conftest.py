@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 #: These follow every other rule, whatever it is that reruns.
-AFTER_EVERYTHING = ("results_index", "table_pages", "all")
+AFTER_EVERYTHING = ("results_index", "table_page", "all")
 
 
 class Workflow:

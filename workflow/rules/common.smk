@@ -10,7 +10,6 @@ from tracrlab.cluster.starting import start_on_slurm
 from tracrlab.config import Config, load_config, section
 from tracrlab.errors import TracrLabError
 from tracrlab.run_lock import hold_folder
-from tracrlab.report.results import page_of
 from tracrlab.tasks.registry import task_names
 
 # A task of a SLURM job array leaves this process here; every other process goes on.
@@ -83,13 +82,13 @@ def reported_figure(name: str, **flags) -> list[str]:
     return [report(path, **flags) if path == shown else path for path in paths]
 
 
-#: The tables that the report shows as pages; rules/results.smk fills it.
-TABLES = []
+#: The tables that the report shows as pages, by name; rules/results.smk fills it.
+TABLES = {}
 
 
 def table_page_files(wildcards) -> list[str]:
     """Give the page of every table, once all rules are read."""
-    return [page_of(table.files[0]) for table in TABLES]
+    return [f"results/pages/{name}.html" for name in TABLES]
 
 
 def out_flags(wildcards, output) -> list[str]:

@@ -2,11 +2,13 @@
 # it reads what the other rules mark with report(...).
 import json
 
-from tracrlab.report.marked import file_reports_by_arm, page_flags, prefixed, results_of
-from tracrlab.report.results import in_results, label, page_of
+from tracrlab.report.marked import file_reports_by_arm, results_of
+from tracrlab.report.results import in_results, table_name
 
 RESULTS = results_of(workflow, rules.all.input, config)
-TABLES.extend(result for result in RESULTS if result.files[0].endswith(".csv"))
+TABLES.update(
+    {table_name(result): result for result in RESULTS if result.files[0].endswith(".csv")}
+)
 file_reports_by_arm(workflow)
 
 
@@ -34,24 +36,22 @@ rule results_index:
         "tracrlab results index {params.results:q} --out {output.md} --out {output.json} &> {log}"
 
 
-rule table_pages:
+rule table_page:
     input:
-        index="results/index.json",
-        tables=[prefixed(table.files[0]) for table in TABLES],
+        "results/{table}.csv",
     output:
-        pages=[
-            report(
-                page_of(table.files[0]),
-                caption=f"../report/{table.caption_file}",
-                category=table.arm,
-                labels={"Result": label(table.files[0])},
-            )
-            for table in TABLES
-        ],
+        report(
+            "results/pages/{table}.html",
+            caption="../report/table.rst",
+            category=lambda wildcards: TABLES[wildcards.table].arm,
+            labels={"Result": "Table {table}"},
+        ),
     log:
-        "logs/table_pages.log",
+        "logs/table_page/{table}.log",
     benchmark:
-        "logs/benchmarks/table_pages.tsv"
+        "logs/benchmarks/table_page/{table}.tsv"
+    wildcard_constraints:
+        table=r"[\w/]+",
     conda:
         "../../envs/conda/tracrlab.yaml"
     threads: 1
@@ -59,8 +59,10 @@ rule table_pages:
         mem_mb=1000,
         runtime=30,
     params:
-        pages=page_flags,
+        caption=lambda wildcards: TABLES[wildcards.table].caption,
+        made_by=lambda wildcards: TABLES[wildcards.table].rule,
     message:
-        f"Making pages of {len(TABLES)} tables; log in {{log}}"
+        "Making a page of the table {wildcards.table}; log in {log}"
     shell:
-        "tracrlab results pages {input.index} {params.pages:q} &> {log}"
+        "tracrlab results page {input} --caption {params.caption:q} --made-by {params.made_by} "
+        "--out {output} &> {log}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -142,11 +143,13 @@ def _draw_line(figure: Figure, line: _Line, left: float, top: float) -> list[Axe
 
 
 def _name(axis: Axes, panel: MatrixPanel, *, with_rows: bool, line: _Line) -> None:
-    """Title, and names of rows and columns no larger than the cells."""
+    """Title, and names of as many rows and columns as have room for one."""
     rows = [direction_name(name) for name in panel.rows] if with_rows else []
     columns = [direction_name(name) for name in panel.columns]
-    axis.set_yticks(range(len(rows)), rows, fontsize=min(SMALL, 68 * line.height))
-    axis.set_xticks(range(len(columns)), columns, rotation=90, fontsize=min(SMALL, 68 * line.width))
+    shown = range(0, len(rows), _every(line.height))
+    axis.set_yticks(shown, [rows[row] for row in shown], fontsize=SMALL)
+    shown = range(0, len(columns), _every(line.width))
+    axis.set_xticks(shown, [columns[column] for column in shown], rotation=90, fontsize=SMALL)
     axis.set_title(panel.title, loc="left", pad=3)
 
 
@@ -177,3 +180,8 @@ def compression_figure(
             lines.append([MatrixPanel(name, matrix, names) for name, matrix in matrices.items()])
             headings.append(f"{head}, {state} folding")
     return draw_matrices(lines, headings=headings).figure
+
+
+def _every(cell: float) -> int:
+    """How many cells of a size in inches a name takes; only as many are named as can be read."""
+    return max(1, ceil(SMALL / (68 * cell) - 1e-9))

@@ -16,7 +16,8 @@ app = typer.Typer(help="The index of results, and pages of tables.", no_args_is_
 @app.command("index")
 def index(
     results: Annotated[
-        str, typer.Argument(help="The results as JSON: a list of files, arm and caption each.")
+        str,
+        typer.Argument(help="The results as JSON: a list of files, arm, caption and rule each."),
     ],
     out: Annotated[
         list[Path], typer.Option("--out", help="File to write; .md or .json. Again for more.")
@@ -41,16 +42,17 @@ def index(
             write_text(path, json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
 
 
-@app.command("pages")
-def pages(
-    index: Annotated[Path, typer.Argument(help="The index of results, as .json.")],
-    page: Annotated[
-        list[str], typer.Option(help="TABLE.csv=PAGE.html: a page to write. Again for more.")
-    ],
+@app.command("page")
+def page(
+    table: Annotated[Path, typer.Argument(help="The table, as .csv.")],
+    caption: Annotated[str, typer.Option(help="What it shows, as reStructuredText.")],
+    made_by: Annotated[str, typer.Option(help="The rule of the workflow that made it.")],
+    out: Annotated[Path, typer.Option(help="The page to write, as .html.")],
 ) -> None:
-    """Write tables as pages of HTML, each with its caption.
+    """Write a table as a page of HTML, with its caption.
 
-    Example: tracrlab results pages results/index.json --page results/library.csv=library.html
+    Example: tracrlab results page results/library.csv --caption "Sizes." --made-by library_table
+    --out library.html
     """
     import pandas as pd
 
@@ -58,14 +60,5 @@ def pages(
     from tracrlab.report.results import label
     from tracrlab.report.table_page import table_page
 
-    captions = {
-        path: result["caption"]
-        for result in json.loads(index.read_text())
-        for path in result["files"]
-    }
-    for pair in page:
-        table, _, path = pair.partition("=")
-        if table not in captions:
-            raise TracrLabError(f"{table} is no result that {index} lists.")
-        shown = table_page(pd.read_csv(table), label(table), captions[table], Path(table))
-        write_text(Path(path), shown)
+    shown = table_page(pd.read_csv(table), label(str(table)), caption, source=table, rule=made_by)
+    write_text(out, shown)

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from snakemake.io import apply_wildcards, flag, get_flag_value, is_flagged
-from snakemake.path_modifier import PATH_MODIFIER_FLAG
+from snakemake.io import apply_wildcards, get_flag_value, is_flagged
 
 from tracrlab.report.captions import caption_text
 from tracrlab.report.results import Result, arm_of, label
@@ -32,18 +31,6 @@ def file_reports_by_arm(workflow: Workflow) -> None:
             output.flags["report"] = stated._replace(
                 category=arm_of(str(rule.snakefile)), labels={"Result": label(output)}
             )
-
-
-def prefixed(path: str) -> str:
-    """A path that has the prefix of a module already, so that Snakemake gives it no second one."""
-    return flag(path, PATH_MODIFIER_FLAG)
-
-
-def page_flags(wildcards, input, output) -> list[str]:
-    """One --page for every table of a rule: where it is, and where its page goes."""
-    return [
-        f"--page={table}={page}" for table, page in zip(input.tables, output.pages, strict=True)
-    ]
 
 
 def results_of(workflow: Workflow, targets: Iterable[str], config: Mapping) -> list[Result]:
@@ -78,7 +65,7 @@ def results_of(workflow: Workflow, targets: Iterable[str], config: Mapping) -> l
                 with workflow.sourcecache.open(file) as opened:
                     caption = caption_text(opened.read(), wildcards, config)
                 arm = arm_of(str(rule.snakefile))
-                found[files] = Result(files, arm, caption, file.get_filename())
+                found[files] = Result(files, arm, caption, rule.name)
     return sorted(found.values(), key=lambda result: result.arm)
 
 

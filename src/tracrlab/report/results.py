@@ -26,17 +26,22 @@ class Result:
       files: its files, one a format; the first is the one that the report shows.
       arm: the arm of the workflow that made it.
       caption: what it shows, as reStructuredText.
-      caption_file: the name of the file that the caption was written in.
+      rule: the rule that made it.
     """
 
     files: Sequence[str]
     arm: str
     caption: str
-    caption_file: str = ""
+    rule: str
 
     def as_dict(self) -> dict:
         """The result as JSON has it."""
-        return {"files": list(self.files), "arm": self.arm, "caption": self.caption}
+        return {
+            "files": list(self.files),
+            "arm": self.arm,
+            "caption": self.caption,
+            "rule": self.rule,
+        }
 
 
 def arm_of(rules_file: str) -> str:
@@ -50,9 +55,8 @@ def label(path: str) -> str:
     shown = PurePosixPath(in_results(path))
     if shown.parts[0] == "figures":
         return f"Figure {shown.stem}"
-    if shown.suffix in (".csv", ".html"):
-        inside = shown.relative_to("pages") if shown.parts[0] == "pages" else shown
-        return f"Table {inside.with_suffix('')}"
+    if shown.suffix == ".csv":
+        return f"Table {shown.with_suffix('')}"
     return f"Data {shown} (download)"
 
 
@@ -61,6 +65,6 @@ def in_results(path: str) -> str:
     return str(path).split("results/", 1)[-1]
 
 
-def page_of(table: str) -> str:
-    """Where the page of a table is: results/pages/library.html of results/library.csv."""
-    return str(PurePosixPath("results/pages", in_results(table)).with_suffix(".html"))
+def table_name(table: Result) -> str:
+    """A table's path in the results, without its ending; its page has the same in `pages/`."""
+    return str(PurePosixPath(in_results(table.files[0])).with_suffix(""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from tracrlab.report.captions import caption_html
@@ -39,13 +40,13 @@ tr:hover td { background: #f6f8fa; }
 {% endfor %}
 </tbody>
 </table>
-<p class="caption">The same table to compute with: {{ source | e }}</p>
+<p class="caption">Made by the rule {{ rule | e }}; to compute with: {{ source | e }}</p>
 </body>
 </html>
 """
 
 
-def table_page(table: pd.DataFrame, title: str, caption: str, source: Path) -> str:
+def table_page(table: pd.DataFrame, title: str, caption: str, *, source: Path, rule: str) -> str:
     """Gives a table as a page of HTML that needs nothing else.
 
     Args:
@@ -53,6 +54,7 @@ def table_page(table: pd.DataFrame, title: str, caption: str, source: Path) -> s
       title: heading of the page.
       caption: what the table shows, as reStructuredText.
       source: the file that the page names for those who compute with it.
+      rule: the rule of the workflow that made it.
     """
     from jinja2 import Environment
 
@@ -68,11 +70,12 @@ def table_page(table: pd.DataFrame, title: str, caption: str, source: Path) -> s
         columns=list(zip(table.columns, kinds, strict=True)),
         rows=rows,
         source=source.as_posix(),
+        rule=rule,
     )
 
 
 def _kind(column: pd.Series) -> str:
-    if pd.api.types.is_numeric_dtype(column):
+    if pd.api.types.is_numeric_dtype(column) and column.dtype != bool:
         return "number"
     return "long" if column.astype(str).str.len().max() > 40 else ""
 
@@ -80,6 +83,8 @@ def _kind(column: pd.Series) -> str:
 def _cell(value) -> str:
     if pd.isna(value):
         return ""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:,.0f}" if value == round(value) and abs(value) >= 1 else f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
