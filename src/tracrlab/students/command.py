@@ -24,6 +24,10 @@ ModelArgument = Annotated[Path, typer.Argument(help="A .safetensors model that s
 OutOption = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
 RatioOption = Annotated[float, typer.Option(help="Width of the student over that of the model.")]
 StepsOption = Annotated[int, typer.Option(help="Most training steps.")]
+RefinementOption = Annotated[
+    int,
+    typer.Option(help="Most further steps of all weights if W alone is not exact; 0: W alone."),
+]
 SeedOption = Annotated[int, typer.Option(help="Root of the random numbers.")]
 
 
@@ -32,6 +36,7 @@ def compress(
     out: OutOption,
     ratio: RatioOption = 0.5,
     steps: StepsOption = 2000,
+    refinement_steps: RefinementOption = 0,
     seed: SeedOption = 0,
 ) -> None:
     """Compress a model's residual stream and write the student as a model of its own.
@@ -42,7 +47,8 @@ def compress(
     """
     from tracrlab.students.compressing import Compression
 
-    _make_one(model, out, Compression(ratio, seed=seed), steps, seed)
+    method = Compression(ratio, seed=seed, refined=refinement_steps > 0)
+    _make_one(model, out, method, steps, seed, refinement_steps)
 
 
 def distil(
@@ -63,8 +69,9 @@ def distil(
     _make_one(model, out, Natural(ratio, seed), steps, seed)
 
 
-def _make_one(path: Path, out: Path, method, steps: int, seed: int) -> None:
+def _make_one(path: Path, out: Path, method, steps: int, seed: int, refining: int = 0) -> None:
     import time
+    from dataclasses import replace
 
     from tracrlab.compiler import BOS, PAD, CompiledModel
     from tracrlab.rasp import Domain, evaluate
@@ -75,6 +82,8 @@ def _make_one(path: Path, out: Path, method, steps: int, seed: int) -> None:
 
     if steps < 1:
         raise TracrLabError(f"--steps is {steps}; it takes a number above 0.")
+    if refining < 0:
+        raise TracrLabError(f"--refinement-steps is {refining}; it takes a number from 0.")
     model = CompiledModel.load(path)
     if model.program is None:
         raise TracrLabError(f"{path} does not say which program it computes.")
@@ -82,9 +91,10 @@ def _make_one(path: Path, out: Path, method, steps: int, seed: int) -> None:
     symbols = tuple(symbol for symbol in sizes.input_symbols if symbol not in (BOS, PAD))
     table = evaluate(model.program, Domain(symbols, sizes.max_seq_len, sizes.causal))
     training = TrainingSettings(steps=steps, lanes=1, seed=seed)
+    making = Making(training, refinement=replace(training, steps=refining) if refining else None)
     shape = Shape.of(sizes, method.student_architecture(sizes))
     start = time.perf_counter()
-    (student,) = make([Teacher(0, model, table)], shape, method, Making(training))
+    (student,) = make([Teacher(0, model, table)], shape, method, making)
     seconds = time.perf_counter() - start
     if student.refusal == "not_finite":
         raise TracrLabError(f"the student of {path} has weights that are not finite; try a --seed.")
@@ -92,7 +102,8 @@ def _make_one(path: Path, out: Path, method, steps: int, seed: int) -> None:
     verdict = "exact" if student.exact else f"right on {student.accuracy:.2%} of the positions"
     print(
         f"{out}: {sizes.d_model} directions in {student.model.architecture.d_model}, {verdict}, "
-        f"loss {student.loss:.2g}, {student.steps} steps, {seconds:.1f} s"
+        f"loss {student.loss:.2g}, {student.steps} steps{', refined' * student.refined}, "
+        f"{seconds:.1f} s"
     )
 
 

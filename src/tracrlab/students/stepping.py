@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
@@ -47,9 +48,12 @@ def compiled_chunk() -> Callable:
     """`_chunk`, compiled.
 
     LLVM's costlier passes add a third to the time of compiling for a CPU, and gain nothing where
-    products of matrices, which are library calls, take the time.
+    products of matrices, which are library calls, take the time. What XLA_FLAGS says goes first.
     """
-    options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+    options = None
+    level = "xla_backend_optimization_level"
+    if jax.default_backend() == "cpu" and level not in os.environ.get("XLA_FLAGS", ""):
+        options = {level: 1}
     return jax.jit(_chunk, static_argnames=("settings", "causal"), compiler_options=options)
 
 
