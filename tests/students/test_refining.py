@@ -134,7 +134,7 @@ def test_an_exact_start_is_not_refined():
     assert student.outcome == "exact"
 
 
-@pytest.mark.parametrize("chunks", [1, 4, 12])
+@pytest.mark.parametrize("chunks", [1, 4, 6])
 def test_a_job_that_is_killed_in_either_training_ends_as_if_it_had_not_been(
     refined, tmp_path, chunks
 ):

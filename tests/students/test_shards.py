@@ -16,7 +16,7 @@ from tracrlab.zoo import load_manifest, read_rows, verify_shard
 from tracrlab.zoo.building import build_shard
 from tracrlab.zoo.manifest import write_manifest
 from tracrlab.zoo.sampling import sample_shard
-from tracrlab.zoo.schema import open_parquet
+from tracrlab.zoo.schema import SCHEMA_VERSION, open_parquet
 from tracrlab.zoo.selecting import select_programs
 
 TRAINING = {"steps": 40, "chunk": 20, "lanes": 2, "pool": 64, "batch": 16}
@@ -170,7 +170,7 @@ def test_a_zoo_without_a_teacher_that_fits(config, standard, tmp_path):
 
 def test_outcomes_by_hand(tmp_path):
     content = {
-        "schema_version": 2,
+        "schema_version": SCHEMA_VERSION,
         "kind": "natural",
         "shards": [],
         "students": {
