@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,9 +181,9 @@ class _Loop:
         pieces = read_ahead(self._stream(), self.own.loader_workers)
         first = state.step
         began = time.perf_counter() - state.seconds
-        steps = progress(
-            range(first, run.steps), run.steps - first, f"{run.zoo} {run.name}", self._note
-        )
+        steps: Iterable[int] = range(first, run.steps)
+        if self.accelerator.is_main_process:
+            steps = progress(steps, run.steps - first, f"{run.zoo} {run.name}", self._note)
         with stopping() as stop:
             for step in steps:
                 if self._ended_early():
