@@ -91,7 +91,8 @@ def train(
 ) -> Trained:
     """Trains a meta-model; it goes on from a checkpoint in `folder` if there is one.
 
-    Under `accelerate launch` several processes train one model; they share each step's samples.
+    Under `cluster.launching.launch` several processes train one model; they share each step's
+    samples.
 
     Args:
       config: the configuration.
@@ -194,7 +195,9 @@ class _Loop:
                 if stopped or ((step + 1) % self.own.checkpoint_steps == 0 and not last):
                     self._keep()
                 if stopped:
-                    raise StoppedError(f"stopped at step {step + 1:,}")
+                    raise StoppedError(
+                        f"stopped at step {step + 1:,}; {self.checkpoints.folder} holds the run"
+                    )
         return self._result()
 
     def _step(self, step: int, pieces: list[Piece]) -> None:

@@ -15,8 +15,6 @@ ConfigOption = Annotated[
         "--config", help="A YAML file, or a JSON object; what it leaves out has defaults."
     ),
 ]
-#: What a process ends with that SIGTERM stopped.
-STOPPED = 143
 
 
 def train_decompiler(
@@ -38,27 +36,35 @@ def train_decompiler(
 ) -> None:
     """Train a meta-model that reads weights and writes programs.
 
-    A run that is stopped goes on from its checkpoint when it is started again; under `accelerate
-    launch` several processes train one model.
+    A run that is stopped goes on from its checkpoint when it is started again; with several GPUs it
+    trains in as many processes.
 
     Example: tracrlab train-decompiler results/zoo/standard/manifest.json --out decompiler
     """
-    import sys
-
+    from tracrlab.cluster.launching import launch, processes_of_job
     from tracrlab.config import load_config
-    from tracrlab.decompiler.training import StoppedError, train
 
     if not manifest.is_file():
         raise TracrLabError(f"there is no manifest {manifest}; make the zoo first.")
+    load_config(config)  # a wrong one is refused once, and not by every process
+    launch(_train, processes_of_job(), config, zoo, method, manifest, out, start, half)
+
+
+def _train(
+    config: str,
+    zoo: str,
+    method: str,
+    manifest: Path,
+    out: Path,
+    start: Path | None,
+    half: bool,
+) -> None:
+    """Trains one model, alone or as one of several processes; the main one writes."""
+    from tracrlab.config import load_config
+    from tracrlab.decompiler.training import train
+
     settings = load_config(config)
-    try:
-        trained = train(settings, zoo, method, manifest, out, start)
-    except StoppedError as stopped:
-        print(
-            f"{stopped}; {out / 'checkpoints'} holds the run, and the same command goes on with it",
-            file=sys.stderr,
-        )
-        raise typer.Exit(STOPPED) from None
+    trained = train(settings, zoo, method, manifest, out, start)
     if trained.writes:
         trained.write(settings, out, half)
 
