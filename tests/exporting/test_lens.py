@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.exporting.library_models import NAMES, example, library_model
+from tracrlab.compiler.blocks import COLDNESS
 from tracrlab.compiler.lens import lens_parameters
 from tracrlab.exporting.model_folders import write_transformer_lens
 
@@ -99,6 +100,9 @@ def test_uniform_layers_compute_the_same(name):
         attn = {part: weights[f"blocks.{number}.attn.W_{part}"] for part in "QKVO"}
         assert attn["Q"].shape == (size.heads, model.architecture.d_model, size.key_size)
         scores = (residual @ attn["Q"]) @ (residual @ attn["K"]).transpose(0, 2, 1)
+        if model.architecture.layers[number].heads:
+            # Softmax hides a wrong scale: what is selected must have the compiler's logit.
+            np.testing.assert_allclose(scores.max(), COLDNESS, rtol=1e-5)
         scores = np.where(hidden, -1e30, scores)
         pattern = np.exp(scores - scores.max(-1, keepdims=True))
         pattern /= pattern.sum(-1, keepdims=True)
