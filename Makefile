@@ -46,13 +46,13 @@ bench: setup ## ratios against peers and baselines, into benchmarks/results.md
 lint: setup ## style of the Python files and of the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow tests/slurm/faults.smk
+	$(BIN)/snakefmt --check Snakefile workflow tests/slurm/faults.smk tests/slurm/training.smk
 	$(BIN)/snakemake --lint
 
 format: setup ## mend what can be mended by a tool
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/snakefmt Snakefile workflow tests/slurm/faults.smk
+	$(BIN)/snakefmt Snakefile workflow tests/slurm/faults.smk tests/slurm/training.smk
 
 reference: setup ## config schema and key table, from the models of tracrlab.config
 	$(BIN)/python -m tracrlab.config

@@ -27,6 +27,8 @@ from tracrlab.zoo.manifest import write_manifest
 from tracrlab.zoo.sampling import sample_shard
 from tracrlab.zoo.selecting import select_programs
 
+pytestmark = pytest.mark.slow
+
 #: Longest wait for anything, on a machine that has other things to do.
 SECONDS = 300
 TRAININGS = ("injection", "pretraining", "students")
