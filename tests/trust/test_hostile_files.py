@@ -114,7 +114,9 @@ def headers():
 )
 def test_malformed_safetensors(kind, tmp_path, tally):
     paths = []
-    for number, (_, content) in enumerate(headers()):
+    for number, (what, content) in enumerate(headers()):
+        if kind == "study.safetensors" and what.startswith("wrong "):
+            continue  # any arrays are a file of arrays
         for sealed in (False, True):
             path = tmp_path / f"{number}_{sealed}.safetensors"
             path.write_bytes(content)

@@ -15,7 +15,7 @@ from tracrlab.compiler.architecture import Architecture, Layer
 from tracrlab.compiler.model import BOS, CompiledModel
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
-from tracrlab.rasp.program import CATEGORICAL, Program
+from tracrlab.rasp.program import CATEGORICAL, NUMERICAL, Program
 from tracrlab.rasp.values import parse_literal
 from tracrlab.zoo.schema import DAMAGE, FileInfo, damaged, open_parquet
 
@@ -69,12 +69,22 @@ class Row:
         """The model; its weights are views of the row's.
 
         Raises:
-          TracrLabError: if the weights do not fit the architecture or are not finite.
+          TracrLabError: if the weights do not fit the architecture or are not finite, or the labels
+        or the encoding do not fit.
         """
         architecture, flat = self.architecture, self["weights"]
         if not np.isfinite(flat).all():
             raise TracrLabError(f"row {self['id']} has weights that are not finite.")
         architecture.check_sizes()
+        if len(self["labels"]) not in (0, architecture.d_model):
+            raise TracrLabError(
+                f"row {self['id']} has {len(self['labels'])} labels for {architecture.d_model} "
+                "directions."
+            )
+        if self["output_encoding"] not in (CATEGORICAL, NUMERICAL):
+            raise TracrLabError(
+                f"row {self['id']} has the unknown output encoding {self['output_encoding']!r}."
+            )
         return CompiledModel(
             architecture=architecture,
             weights=architecture.unflatten(flat),
