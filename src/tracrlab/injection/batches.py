@@ -20,6 +20,8 @@ from tracrlab.injection.prompts import Examples, PromptInterchange
 
 #: Steps whose batches are made together.
 BLOCK = 32
+#: Batches whose rows are shared out by length; it divides `BLOCK`.
+SORTED = 4
 
 #: Uses of the seed; each has its own stream of random numbers.
 _ORDER, _INTERCHANGE, _TEXT, _PLACES, _NEGATIVES = range(5)
@@ -178,11 +180,15 @@ class Batches:
     def _by_length(self, lengths: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """An order in which rows of a batch are of like length: padding costs as tokens do.
 
-        The batches of a block come in random order, and the rows of each batch.
+        The rows of a few batches are shared out by length; were those of the whole block, a batch
+        would hold one length alone, and some tasks are learned slower so.
         """
-        mixed = generator.permutation(len(lengths))
-        found = mixed[np.argsort(lengths[mixed], kind="stable")].reshape(-1, self.settings.rows)
-        return generator.permuted(generator.permutation(found, axis=0), axis=1).ravel()
+        size = SORTED * self.settings.rows
+        order = []
+        for part in generator.permutation(len(lengths)).reshape(-1, size):
+            found = part[np.argsort(lengths[part], kind="stable")].reshape(SORTED, -1)
+            order.append(generator.permuted(generator.permutation(found, axis=0), axis=1))
+        return np.concatenate(order).ravel()
 
     def _interchanged(
         self, order: np.ndarray, changed: np.ndarray, generator: np.random.Generator
