@@ -199,6 +199,12 @@ def test_links_lead_to_files():
                 assert (page.parent / target).exists(), f"{page.name} links {target}"
 
 
+def test_the_index_of_the_documentation_lists_every_page():
+    index = (ROOT / "docs" / "index.md").read_text()
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "index.md" or f"({page.name})" in index, page.name
+
+
 def test_no_page_repeats_another():
     """No sentence of some length stands on two pages."""
     seen: dict[str, str] = {}
