@@ -9,7 +9,7 @@ DATA := envs/data.txt
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: setup run report test test-slurm bench lint format reference lock clean
+.PHONY: setup run report test test-trust test-slurm bench lint format reference lock clean
 
 setup: .venv/.installed ## .venv with the locked packages and this package in it
 
@@ -33,6 +33,9 @@ report: run ## every table and figure on one page that works offline: results/re
 
 test: setup lint ## lint, then every test, a file at a time on each core
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+
+test-trust: setup ## the full counts of faults, bad input and determinism, into docs/reliability.md
+	$(BIN)/python -m tests.trust
 
 test-slurm: setup ## the SLURM profile, on a cluster that the tests start on this machine (docs/cluster.md)
 	$(BIN)/python -m pytest tests/slurm -m "slurm and not accounting" -rs

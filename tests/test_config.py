@@ -174,3 +174,9 @@ def test_the_schema_and_the_key_table_are_those_of_the_models():
             lineterm="",
         )
         assert not (lines := list(diff)), "\n".join(["run `make reference`", *lines])
+
+
+def test_the_injection_has_a_seed_of_its_own_or_the_root_seed():
+    assert load_config({"seed": 5}).injection.seed == 5
+    assert load_config({"seed": 5, "injection": {"seed": 3}}).injection.seed == 3
+    assert Config().injection.seed == 0

@@ -34,23 +34,23 @@ def test_every_command_has_an_example_that_its_parser_takes(name):
     callback = ALL[name].callback
     examples = examples_of(getattr(callback, "__wrapped__", callback))
     assert examples, f"tracrlab {name} has no example"
+    called = set()
     for example in examples:
         for part in example.split("&&"):
-            words = shlex.split(part)
-            assert words[0] == "tracrlab", part
-            called = next(
-                n
-                for n in sorted(ALL, key=len, reverse=True)
-                if words[1:][: len(n.split())] == n.split()
-            )
+            command = called_of(part)
+            called.add(command)
             # Parses, converts and checks what is given, and calls nothing.
-            ALL[called].make_context(called, words[1 + len(called.split()) :])
-    assert name in {called_of(example) for example in examples} or "&&" in examples[0]
+            arguments = shlex.split(part)[1 + len(command.split()) :]
+            ALL[command].make_context(command, arguments)
+    assert name in called
 
 
-def called_of(example):
-    words = shlex.split(example)[1:]
+def called_of(line):
+    """The command that a line calls."""
+    program, *words = shlex.split(line)
+    assert program == "tracrlab", line
     found = [name for name in ALL if words[: len(name.split())] == name.split()]
+    assert found, f"no command in: {line}"
     return max(found, key=len)
 
 

@@ -69,7 +69,7 @@ def configuration(training: str, material: Path) -> dict:
         small = {"layers": 1, "width": 8, "heads": 1, "context": 16, "batch": 4, "negatives": 64}
         small |= {"steps": 300, "checkpoint_every": 7, "held_out_windows": 2}
         return {"injection": {"tiny": {**text, **small}}}
-    steps = {"steps": 6000, "chunk": 50, "lanes": 2, "pool": 64, "batch": 16}
+    steps = {"steps": 1500, "chunk": 50, "lanes": 2, "pool": 64, "batch": 16}
     students = {"models": 3, "shard_size": 3, "ratio": 0.6, "ops": [3, 4], "target_loss": 1e-9}
     zoo = {"programs": 6, "ops": [3, 4], "vocab": 3, "max_seq_len": 4, "shard_size": 12}
     return {"zoo": zoo, "students": {"compressed": students | {"training": steps}}}
@@ -183,4 +183,5 @@ def test_two_processes_learn_what_one_learns(material, start, tmp_path):
         for name, tensor in tensors.items():
             torch.testing.assert_close(weights["0,1"][file][name], tensor, atol=1e-5, rtol=1e-4)
     losses = [pd.read_csv(tmp_path / f"gpus{gpus}" / "out/losses.csv") for gpus in weights]
-    pd.testing.assert_frame_equal(*losses, rtol=1e-4)
+    pd.testing.assert_frame_equal(*losses, rtol=1e-4, atol=1e-6)
+    assert "Warning" not in (tmp_path / "gpus0,1" / "said.txt").read_text()

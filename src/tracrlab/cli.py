@@ -460,23 +460,23 @@ def plan(
 ) -> None:
     """Say what a configuration costs: jobs, arrays, core-hours, GPU-hours, wall time and bytes.
 
-    Rates are measured ones; what has none says so.
+    Rates are measured ones; what has none says so, and is null in JSON.
 
     Example: tracrlab plan --config config/paper.yaml --cores 256 --gpus 8
     """
     from tracrlab.config import load_config
-    from tracrlab.planning import plan_table, sources
+    from tracrlab.planning import plan_table, sources, steps
     from tracrlab.show import aligned
 
+    configuration = load_config(config)
     if as_json:
         import json
 
-        from tracrlab.planning import steps
         from tracrlab.records import plan_record
 
-        print(json.dumps(plan_record(steps(load_config(config)), cores, gpus)))
+        print(json.dumps(plan_record(steps(configuration), cores, gpus)))
         return
-    print(aligned(plan_table(load_config(config), cores, gpus)))
+    print(aligned(plan_table(configuration, cores, gpus)))
     print("\nThe rates are of\n  " + "\n  ".join(sources()))
 
 

@@ -73,7 +73,7 @@ def zoo_record(path: object, reports: Sequence[ShardReport]) -> dict[str, Any]:
 
 
 def plan_record(steps: Iterable[Step], cores: int, gpus: int = 0) -> list[dict[str, Any]]:
-    """The steps of a plan with their costs, in seconds and bytes."""
+    """The steps of a plan with their costs, in seconds and bytes; None where none was measured."""
     return [
         asdict(step)
         | {

@@ -49,7 +49,7 @@ def write_sum(folder: str) -> None:
     import torch
     from accelerate import Accelerator
 
-    accelerator = Accelerator(cpu=True)
+    accelerator = Accelerator()
     total = accelerator.reduce(torch.tensor(1 + accelerator.process_index), "sum")
     (Path(folder) / f"ran.{accelerator.process_index}").touch()
     if accelerator.is_main_process:

@@ -111,3 +111,8 @@ def test_the_tables_by_hand():
     assert ood["accuracy"].tolist() == [1, 50]
     assert ood["paper_accuracy"][1] == 21.9
     assert ood["program_solves_it"].all()
+
+
+def test_a_task_by_the_papers_own_program_stands_beside_the_papers_figures():
+    rows = [line("finetune_kl", 0, "held_out", 90, task="shuffle_dyck_paper")]
+    assert task_table(pd.DataFrame(rows))["paper_perplexity"].tolist() == [569.3]

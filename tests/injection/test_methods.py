@@ -20,7 +20,8 @@ def test_an_interchanged_step_is_that_of_a_stream_edited_by_hand():
     interchange = PromptInterchange(program, examples, codes, np.arange(40, 50))
     settings = BatchSettings(seed=0, rows=8, width=64, variables=0.5)
     batches = Batches(settings, program, alignment, examples, codes, 0, interchange)
-    batch = max(map(batches.batch, range(8)), key=lambda b: len(set(b.patches.variables)))
+    patched = [batch for batch in map(batches.batch, range(8)) if batch.patches is not None]
+    batch = max(patched, key=lambda b: len(set(b.patches.variables)))
     model = StreamModel(gpt2())
     linear_map = LinearMap(64, len(alignment.directions), generator=torch.Generator())
     terms = Terms(alignment=1.0, text=0.0, swap="none")

@@ -11,7 +11,8 @@ import torch
 
 from tests.injection.tiny import counting_task, gpt2, llama
 from tracrlab.errors import TracrLabError
-from tracrlab.injection.batches import Batch
+from tracrlab.injection.alignment import Alignment
+from tracrlab.injection.batches import Batch, Batches, BatchSettings
 from tracrlab.injection.checkpoint import load_checkpoint
 from tracrlab.injection.evaluation import accuracy
 from tracrlab.injection.reference import Reference
@@ -64,21 +65,56 @@ def test_the_first_step_is_plain_adamw_on_the_plain_loss(task, data):
     ours, by_hand = gpt2(), gpt2()
     settings = config(steps=1, batch=8, warm_up=0, schedule="constant", clip=0, text_batch=0)
     train(ours, task[0], data, settings, "finetune_kl", seed=0)
-    order = np.random.default_rng([0, 0, 1_000_000]).permutation(len(data.train))[:8]
-    part = data.train.take(order)
+    codes = task[0].codes(data.train.symbols)
+    settings = BatchSettings(seed=0, rows=8, width=64)
+    batches = Batches(settings, task[0], Alignment((), (), ()), data.train, codes)
+    part = batches.batch(0)
     optimizer = torch.optim.AdamW(by_hand.parameters(), lr=1e-3, weight_decay=0)
     logits = by_hand(torch.from_numpy(part.tokens)).logits
-    labels = torch.from_numpy(np.where(part.supervised, part.targets, -100))
-    torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten()).backward()
+    chosen = logits[torch.from_numpy(part.rows), torch.from_numpy(part.positions)]
+    torch.nn.functional.cross_entropy(chosen, torch.from_numpy(part.targets)).backward()
     optimizer.step()
     for name, value in by_hand.named_parameters():
         assert torch.allclose(value, ours.get_parameter(name), atol=2e-5), name
 
 
+def test_token_embeddings_stay_where_blocks_alone_are_trained(task, data):
+    model, before = gpt2(), weights_of(gpt2())
+    train(model, task[0], data, config(trained="blocks"), "interchange", seed=0)
+    after = weights_of(model)
+    assert torch.equal(after["transformer.wte.weight"], before["transformer.wte.weight"])
+    changed = [name for name in before if not torch.equal(after[name], before[name])]
+    assert len(changed) == len(before) - 1
+
+
+def test_a_fitted_map_reads_the_base_model_better_than_a_random_one(task, data):
+    def first_loss(start: str) -> float:
+        settings = config(steps=1, alignment={"start": start, "positions": "all"})
+        run = train(gpt2(), task[0], data, settings, "tracr_injection", seed=0)
+        return run.losses["alignment"][0]
+
+    assert first_loss("random") > 0.9
+    assert first_loss("fitted") < 0.4
+
+
+@pytest.mark.parametrize("method", ["finetune_kl", "interchange"])
+def test_muon_and_sampled_answers_learn_the_task_in_fewer_steps(task, data, method):
+    values = {"optimizer": "muon", "answer_negatives": 20, "alignment": {"start": "fitted"}}
+    settings = config(
+        steps=200, batch=24, learning_rate=5e-3, measure_steps=200, text_batch=0, **values
+    )
+    result = train(gpt2(layers=4), task[0], data, settings, method, seed=0)
+    assert accuracy(result.model, data.held_out).percent >= 95
+
+
 @pytest.mark.parametrize("method", ["tracr_injection", "interchange"])
-def test_a_stopped_run_ends_as_one_that_was_not_stopped(task, data, method, tmp_path, capsys):
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_stopped_run_ends_as_one_that_was_not_stopped(
+    task, data, method, optimizer, tmp_path, capsys
+):
     # The table has one line, the mean of steps before and after the stop.
-    settings, path = config(measure_steps=6), tmp_path / "checkpoint.safetensors"
+    settings = config(measure_steps=6, optimizer=optimizer)
+    path = tmp_path / "checkpoint.safetensors"
     whole = train(gpt2(), task[0], data, settings, method, seed=1)
     stop_in_the_first_step(task, data, settings, method, path)
     resumed = train(gpt2(), task[0], data, settings, method, seed=1, checkpoint=path)
@@ -183,3 +219,9 @@ def test_the_reference_is_the_model_as_it_was(data):
                 value.sub_(0.1)
             assert torch.allclose(first.reference, expected, atol=1e-5)
             assert torch.allclose(again.reference, expected, atol=1e-5)
+
+
+def test_a_task_may_train_otherwise():
+    settings = config(per_task={"addition": {"batch": 64}})
+    assert settings.of_task("count") == settings
+    assert (settings.of_task("addition").batch, settings.of_task("addition").steps) == (64, 6)

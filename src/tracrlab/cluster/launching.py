@@ -97,6 +97,10 @@ def launch(function: Callable[..., None], processes: int, *arguments: Any) -> No
 
 def _in_process(function: Callable[..., None], folder: str, *arguments: Any) -> None:
     """Runs in every launched process; what a person should read goes to a file for the launcher."""
+    import torch
+
+    if not torch.cuda.is_available():  # accelerate would not let processors train together
+        os.environ["ACCELERATE_USE_CPU"] = "true"
     try:
         function(*arguments)
     except (StoppedError, TracrLabError) as error:

@@ -121,7 +121,7 @@ def table(predictions: Files, out: Outputs) -> None:
 def by_ops(predictions: Files, out: Outputs) -> None:
     """Write the figures by number of ops.
 
-    Example: tracrlab decompiler by-ops predictions.parquet --out by_ops.csv
+    Example: tracrlab decompiler by_ops predictions.parquet --out by_ops.csv
     """
     _write("by_ops_table", predictions, out)
 

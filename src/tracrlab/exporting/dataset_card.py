@@ -49,6 +49,7 @@ COLUMNS = {
     "loss": "of a trained model: its loss; 0 if compiled",
     "steps": "of a trained model: training steps; 0 if compiled",
     "snapshot": "of a trained model: which copy of it; 0 if compiled",
+    "refined": "of a compressed model: whether all weights were trained after the map alone",
     "teacher_d_model": "of a trained model: width of the compiled one; else `d_model`",
     "readout": "of a trained model: map from its residual stream to the compiled one's; else empty",
 }
@@ -104,6 +105,7 @@ def dataset_card(name: str, licence: str, manifest: dict, info: FileInfo, counts
     kind = manifest["kind"]
     splits = [split for split in ("train", "validation", "test") if counts.splits[split]]
     rows = sum(counts.splits.values())
+    unique = " No two programs behave alike." if kind == "standard" else ""
     files = "\n".join(f"  - split: {s}\n    path: data/{s}-*.parquet" for s in splits)
     return f"""---
 pretty_name: {name}
@@ -148,7 +150,7 @@ for shard in load_manifest("path/to/this/folder/manifest.json").checked_shards()
 {_count_table(counts, splits)}
 
 Splits are cut by behaviour: no program of one split gives the outputs of a program of another on \
-every input. Programs are unique by behaviour.
+all inputs of the domain (4,096 seeded ones of a larger domain).{unique}
 
 ## How it was verified
 

@@ -18,7 +18,10 @@ Table = Annotated[Path, typer.Argument(help="The table, as .csv.")]
 def accuracy(
     table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None
 ) -> None:
-    """Draw accuracies by number of ops, from results/decompiler_by_ops.csv."""
+    """Draw accuracies by number of ops, from results/decompiler_by_ops.csv.
+
+    Example: tracrlab figure decompiler accuracy results/decompiler_by_ops.csv --out accuracy.pdf
+    """
     import pandas as pd
 
     from tracrlab.figures.decompiler import accuracy_by_ops_figure
@@ -30,7 +33,11 @@ def accuracy(
 def confusion(
     table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None
 ) -> None:
-    """Draw which op is written for which, from results/decompiler_confusion.csv."""
+    """Draw which op is written for which, from results/decompiler_confusion.csv.
+
+    Example: tracrlab figure decompiler confusion results/decompiler_confusion.csv --out
+    confusion.pdf
+    """
     import pandas as pd
 
     from tracrlab.figures.decompiler import confusion_figure
@@ -46,7 +53,10 @@ def programs(
     config: ConfigOption = "{}",
     dpi: DpiOption = None,
 ) -> None:
-    """Draw a few predicted programs beside the true ones, differences marked."""
+    """Draw a few predicted programs beside the true ones, differences marked.
+
+    Example: tracrlab figure decompiler programs predictions.parquet --out programs.pdf
+    """
     from tracrlab.config import load_config
     from tracrlab.decompiler.examples import examples_table
     from tracrlab.decompiler.predictions import read_all

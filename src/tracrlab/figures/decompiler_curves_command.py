@@ -16,7 +16,11 @@ def decompiler_curves(
     config: ConfigOption = "{}",
     dpi: DpiOption = None,
 ) -> None:
-    """Draw the learning curves of decompilers; names are taken from the folders."""
+    """Draw the learning curves of decompilers; names are taken from the folders.
+
+    Example: tracrlab figure decompiler-curves results/decompiler/standard/tokens/curve.csv --out
+    curves.pdf
+    """
     import pandas as pd
 
     from tracrlab.figures.decompiler_curves import curves_figure

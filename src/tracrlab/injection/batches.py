@@ -176,7 +176,7 @@ class Batches:
         ]
 
     def _by_length(self, lengths: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """An order of rows in which those of a batch are of like length: padding costs as tokens do.
+        """An order in which rows of a batch are of like length: padding costs as tokens do.
 
         The batches of a block come in random order, and the rows of each batch.
         """

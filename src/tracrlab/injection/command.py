@@ -89,13 +89,9 @@ def _inject(
     own = settings.injection.of_task(found.name)
     model, tokenizer = load_base(own.base, base_folder)
     data = load_data(found, tokenizer, model.config.max_position_embeddings, settings, train=True)
-    windows = (
-        make_windows(tokenizer, own, settings.injection.seed)
-        if text is None
-        else load_windows(text, own)
-    )
+    windows = make_windows(tokenizer, own, own.seed) if text is None else load_windows(text, own)
     checkpoint = out.with_name(f"{out.name}.checkpoint.safetensors")
-    seed = settings.injection.seed + run
+    seed = own.seed + run
     material = TrainingData(data.train, data.held_out, windows, data.excluded())
     injected = train(model, data.program, material, own, method, seed, checkpoint)
     if not injected.writes:
@@ -149,9 +145,8 @@ def evaluate(
     streams.to(fastest_device())
     positions = streams.model.config.max_position_embeddings
     data = load_data(load_task(task), tokenizer, positions, settings, train=False)
-    table = measure(
-        streams, tokenizer, data, settings.injection, method, settings.injection.seed + run
-    )
+    own = settings.injection
+    table = measure(streams, tokenizer, data, own, method, own.seed + run)
     write_tables(table, out)
     if as_json:
         print(table.to_json(orient="records"))

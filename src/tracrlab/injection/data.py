@@ -61,18 +61,17 @@ def load_data(task: Task, tokenizer, positions: int, config: Config, *, train: b
       TracrLabError: if the compiled program does not solve the task, or an example is too long.
     """
     settings = config.injection
+    seed = settings.seed
     count = settings.train_examples if train else min(1000, settings.train_examples)
     compiled = compile_task(task)
     program = CompiledProgram(compiled)
-    trained, held = splits(task, count, settings.test_examples, config.injection.seed)
+    trained, held = splits(task, count, settings.test_examples, seed)
     encoded, held_out = encode(task, tokenizer, trained), encode(task, tokenizer, held)
     for part in (encoded, held_out):
         check(task, compiled, _first(part, CHECKED))
     sets = []
     for test_set in task.test_sets:
-        generator = np.random.default_rng(
-            [config.injection.seed, zlib.crc32(test_set.name.encode())]
-        )
+        generator = np.random.default_rng([seed, zlib.crc32(test_set.name.encode())])
         examples = encode(task, tokenizer, test_set.examples(settings.ood_examples, generator))
         if test_set.solved:
             check(task, compiled, _first(examples, CHECKED))

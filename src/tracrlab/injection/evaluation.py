@@ -46,6 +46,24 @@ def wilson(right: int, count: int) -> tuple[float, float]:
     return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
 
 
+def require_finite(numbers: torch.Tensor, where: str) -> torch.Tensor:
+    """Numbers as they are: an answer read from one that is no number would be a wrong figure.
+
+    Args:
+      numbers: logits, or a loss.
+      where: what was measured, for the message.
+
+    Raises:
+      TracrLabError: if one of them is NaN or infinite.
+    """
+    if not torch.isfinite(numbers).all():
+        raise TracrLabError(
+            f"the model gives outputs that are not finite on {where}: its weights are damaged or "
+            "its training diverged; train it again."
+        )
+    return numbers
+
+
 def batches_by_length(lengths: np.ndarray, size: int) -> Iterable[np.ndarray]:
     """Numbers of the examples in batches of similar length, shortest first."""
     order = np.argsort(lengths, kind="stable")
@@ -76,7 +94,7 @@ def answers(
       bool [examples].
 
     Raises:
-      TracrLabError: if there are no examples.
+      TracrLabError: if there are no examples, or outputs are not finite.
     """
     if not len(examples):
         raise TracrLabError("there are no examples to measure an accuracy on.")
@@ -89,6 +107,7 @@ def answers(
         changes: dict[int, Edit] = edits(part) if edits else {}
         run = model(tokens, edits=changes)
         logits = model.logits_at(run, torch.from_numpy(rows), torch.from_numpy(positions))
+        require_finite(logits, "the examples of a task")
         hit = logits.argmax(dim=-1).cpu().numpy() == part.targets[rows, positions]
         wrong = np.bincount(rows[~hit], minlength=len(chosen))
         right[chosen] = wrong == 0
@@ -112,6 +131,9 @@ def perplexity(model: StreamModel, windows: np.ndarray, batch: int = 16) -> floa
       model: the model.
       windows: tokens, int64 [windows, length].
       batch: windows at once.
+
+    Raises:
+      TracrLabError: if there is no text, or the likelihood of a token is 0 or no number.
     """
     device, total = model.model.device, 0.0
     if not len(windows) or windows.shape[1] < 2:
@@ -120,7 +142,8 @@ def perplexity(model: StreamModel, windows: np.ndarray, batch: int = 16) -> floa
         tokens = torch.from_numpy(windows[start : start + batch]).to(device)
         hidden = model(tokens).hidden[:, :-1]
         logits = model.logits(hidden).float()
-        total += torch.nn.functional.cross_entropy(
+        loss = torch.nn.functional.cross_entropy(
             logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="sum"
-        ).item()
+        )
+        total += require_finite(loss, "windows of text").item()
     return math.exp(total / (windows.shape[0] * (windows.shape[1] - 1)))

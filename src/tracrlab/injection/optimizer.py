@@ -1,8 +1,8 @@
 """AdamW, with Muon for the matrices of a model's blocks (Jordan and others 2024).
 
-Muon replaces the averaged gradient of a matrix by the nearest orthogonal one, so that every direction
-moves alike. Its step is scaled to the size of AdamW's (Liu and others 2025, "Muon is scalable"),
-and the same rate serves both.
+Muon replaces the averaged gradient of a matrix by the nearest orthogonal one, so that every
+direction moves alike. Its step is scaled to the size of AdamW's (Liu and others 2025, "Muon is
+scalable"), and the same rate serves both.
 """
 
 from __future__ import annotations
@@ -53,34 +53,20 @@ class MuonAdamW(Optimizer):
                 self._adamw(group, weights)
 
     def _adamw(self, group: dict, weights: list[Tensor]) -> None:
+        first, second = group["betas"]
         for weight in weights:
             state = self.state[weight]
             if not state:
                 state["step"] = torch.tensor(0.0)
                 state["exp_avg"] = torch.zeros_like(weight)
                 state["exp_avg_sq"] = torch.zeros_like(weight)
-        states = [self.state[weight] for weight in weights]
-        torch._fused_adamw_(
-            weights,
-            [weight.grad for weight in weights],
-            [state["exp_avg"] for state in states],
-            [state["exp_avg_sq"] for state in states],
-            [],
-            self._counted(states),
-            lr=group["lr"],
-            beta1=group["betas"][0],
-            beta2=group["betas"][1],
-            weight_decay=0.0,
-            eps=group["eps"],
-            amsgrad=False,
-            maximize=False,
-        )
-
-    @staticmethod
-    def _counted(states: list[dict]) -> list[Tensor]:
-        for state in states:
             state["step"] += 1
-        return [state["step"] for state in states]
+            taken = state["step"].item()
+            mean = state["exp_avg"].lerp_(weight.grad, 1 - first)
+            square = state["exp_avg_sq"]
+            square.mul_(second).addcmul_(weight.grad, weight.grad, value=1 - second)
+            extent = (square / (1 - second**taken)).sqrt_().add_(group["eps"])
+            weight.addcdiv_(mean, extent, value=-group["lr"] / (1 - first**taken))
 
     def _muon(self, group: dict, weights: list[Tensor]) -> None:
         """Matrices of one shape are orthogonalised together."""

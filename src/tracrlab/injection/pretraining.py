@@ -25,6 +25,7 @@ from tracrlab.errors import TracrLabError
 from tracrlab.folders import atomic_folder
 from tracrlab.injection.base_models import gpt2_tokenizer
 from tracrlab.injection.checkpoint import array_digest, load_checkpoint, save_checkpoint
+from tracrlab.injection.evaluation import require_finite
 from tracrlab.injection.streams import fastest_device
 from tracrlab.injection.text import load_text, part_documents, token_windows
 from tracrlab.progress import progress
@@ -214,7 +215,8 @@ def perplexity(model: torch.nn.Module, windows: np.ndarray, batch: int = 4) -> f
             loss = functional.cross_entropy(
                 logits.flatten(0, 1).float(), tokens[:, 1:].flatten(), reduction="sum"
             )
-            total, count = total + loss.item(), count + tokens[:, 1:].numel()
+            total += require_finite(loss, "held-out text").item()
+            count += tokens[:, 1:].numel()
     return math.exp(total / count)
 
 

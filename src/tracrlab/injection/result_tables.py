@@ -54,9 +54,8 @@ def task_table(evaluations: pd.DataFrame) -> pd.DataFrame:
     held_out = evaluations[evaluations["set"] == HELD_OUT]
     lines = []
     for (task, method), rows in held_out.groupby(["task", "method"], sort=False):
-        paper = dict(
-            zip(_PAPER_COLUMNS, PAPER.get((task.removesuffix(_BY_PAPER), method), ()), strict=False)
-        )
+        figures = PAPER.get((task.removesuffix(_BY_PAPER), method), ())
+        paper = dict(zip(_PAPER_COLUMNS, figures, strict=False))
         lines.append(
             {"task": task, "method": method, "base": rows["base"].iloc[0]}
             | _pooled(rows)

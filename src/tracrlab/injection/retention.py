@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from tracrlab.errors import TracrLabError
+from tracrlab.injection.evaluation import require_finite
 from tracrlab.injection.streams import StreamModel
 
 SST2_PROMPT = "Review: {sentence}\nSentiment (positive or negative):"
@@ -59,7 +60,7 @@ def classification(
         raise TracrLabError(f"the words {', '.join(words)} begin with the same token.")
     right = 0
     for tokens, chosen in _batches(tokenizer, texts, positions):
-        last = _logits_at_the_end(model, tokens)
+        last = require_finite(_logits_at_the_end(model, tokens), "prompts of classification")
         right += int((last[:, classes].argmax(dim=-1).numpy() == np.array(labels)[chosen]).sum())
     return 100 * right / len(texts)
 
@@ -77,7 +78,8 @@ def lambada(model: StreamModel, tokenizer, texts: Sequence[str], positions: int)
         tokens = (context + wanted)[-positions:]
         with torch.no_grad():
             hidden = model(torch.tensor([tokens], device=model.model.device)).hidden
-            said = model.logits(hidden[0, -len(wanted) - 1 : -1]).argmax(dim=-1).tolist()
+            logits = model.logits(hidden[0, -len(wanted) - 1 : -1])
+            said = require_finite(logits, "passages of LAMBADA").argmax(dim=-1).tolist()
         right += said == wanted
     return 100 * right / len(texts)
 

@@ -8,6 +8,7 @@ several processes, each computes its part of the batch (`sharing`), and only the
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -31,10 +32,12 @@ from tracrlab.injection.reference import Reference
 from tracrlab.injection.sharing import check_shareable, share
 from tracrlab.injection.streams import StreamModel
 from tracrlab.sections.injection import InjectionConfig
-from tracrlab.stopping import StoppedError, stopping
+from tracrlab.stopping import Stop, StoppedError, stopping
 
 #: Examples on which the compiled model's own forward pass is compared with the targets.
 CHECKED = 4
+#: Share of the rate at which weights that are no matrices move beside Muon's.
+OTHERS_RATE = 0.4
 #: Held-out examples whose accuracy stands in the loss table.
 WATCHED = 200
 
@@ -131,10 +134,17 @@ def train(
     alignment = align(program, streams, codes[data.train.supervised], config)
     target_seconds = time.perf_counter() - start
 
+    weights = config.weights
+    unused = weights.answer == 0 or (method != FINETUNE and weights.alignment == 0)
     accelerator = Accelerator(
         mixed_precision=_precision(config.precision),
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=unused)],
     )
+    if accelerator.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
+        raise TracrLabError(
+            f"{os.environ['WORLD_SIZE']} processes were launched, but each trains by itself; give "
+            "the job as many GPUs as CUDA_VISIBLE_DEVICES names."
+        )
     batches = _batches(program, alignment, data, codes, config, method, seed, accelerator, streams)
     linear_map = None
     if method != FINETUNE:
@@ -203,9 +213,12 @@ class _Run:
         watched = self.data.held_out.take(np.arange(min(WATCHED, len(self.data.held_out))))
         seconds, recent = 0.0, state.pop("recent", [])
         with stopping() as stop:
-            for step in progress(range(first, config.steps), config.steps - first, "training"):
+            left = range(first, config.steps)
+            if self.accelerator.is_main_process:
+                left = progress(left, len(left), "training")
+            for step in left:
                 start = time.perf_counter()
-                losses, stops = self._step(step, stop.asked)
+                losses, stops = self._step(step, stop)
                 recent.append(losses)
                 seconds += time.perf_counter() - start
                 state["step"] = step + 1
@@ -221,7 +234,7 @@ class _Run:
                     raise StoppedError(f"stopped at step {step + 1:,}; {checkpoint} holds the run")
         return {"steps": config.steps - first, "step_seconds": seconds}
 
-    def _step(self, step: int, asked: bool) -> tuple[dict[str, float], bool]:
+    def _step(self, step: int, stop: Stop) -> tuple[dict[str, float], bool]:
         """Takes a step; gives its losses, and whether any process has been asked to stop."""
         config, accelerator = self.config, self.accelerator
         rate = schedule(step, config)
@@ -236,7 +249,7 @@ class _Run:
         accelerator.backward(losses["loss"])
         # One exchange for both: processes that stopped at different steps would wait for ever.
         values = torch.stack([*(loss.detach().float() for loss in losses.values())])
-        told = torch.cat([values, torch.tensor([float(asked)], device=values.device)])
+        told = torch.cat([values, torch.tensor([float(stop.asked)], device=values.device)])
         *means, anyone = accelerator.reduce(told, "mean").tolist()
         found = dict(zip(losses, means, strict=True))
         if not math.isfinite(found["loss"]):
@@ -331,11 +344,11 @@ def _optimizer(module: InjectionStep, config: InjectionConfig) -> torch.optim.Op
         groups = [{"params": trained, "peak": config.learning_rate}, of_map]
         return torch.optim.AdamW(groups[: 1 + bool(own)], lr=0.0, weight_decay=0.0, fused=True)
     matrices = {id(weight) for weight in module.model.block_matrices()}
+    rate = config.learning_rate
     groups = [
-        {"params": [w for w in trained if id(w) in matrices], "muon": True},
-        {"params": [w for w in trained if id(w) not in matrices]},
+        {"params": [w for w in trained if id(w) in matrices], "peak": rate, "muon": True},
+        {"params": [w for w in trained if id(w) not in matrices], "peak": OTHERS_RATE * rate},
     ]
-    groups = [group | {"peak": config.learning_rate} for group in groups]
     return MuonAdamW([*groups, *([of_map] if own else [])])
 
 

@@ -122,7 +122,11 @@ class InjectionConfig(Section):
     """How programs are distilled into a language model, and what is measured of it."""
 
     seed: int | None = Field(
-        None, ge=0, lt=2**63, description="seed of the injection; none: the root `seed`"
+        None,
+        ge=0,
+        lt=2**63,
+        description="seed of the injection; null takes the root `seed`",
+        json_schema_extra=takes("an integer of at least 0, or null"),
     )
     tasks: tuple[str, ...] = Field(
         ("count", "addition", "shuffle_dyck"),
@@ -174,8 +178,8 @@ class InjectionConfig(Section):
     )
     optimizer: Literal["adamw", "muon"] = Field(
         "adamw",
-        description="AdamW for all weights, or Muon for the matrices of the blocks, whose steps "
-        "are scaled to AdamW's",
+        description="AdamW for all weights, or Muon for the matrices of the blocks, with AdamW at "
+        "0.4 of the rate for the model's others",
     )
     trained: Literal["all", "blocks"] = Field(
         "all", description="weights of the model that are trained: all, or all but token embeddings"

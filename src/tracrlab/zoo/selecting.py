@@ -46,10 +46,8 @@ def select_programs(
     """
     wanted, size = config.zoo.programs, config.zoo.shard_size
     indices, behaviours, shard_of, counts = _read_hashes(config, program_shards)
-    order = np.argsort(indices, kind="stable")
-    _, first = np.unique(behaviours[order], return_index=True)
-    kept = order[np.sort(first)]
-    duplicates = len(order) - len(kept)
+    kept = first_of_each(indices, behaviours)
+    duplicates = len(indices) - len(kept)
     if len(kept) < wanted:
         needed = config.zoo.oversample * wanted / max(len(kept), 1) * 1.1
         raise TracrLabError(
@@ -58,7 +56,7 @@ def select_programs(
         )
     kept = kept[:wanted]
     counts["refused_programs"]["duplicate"] = duplicates
-    counts["surplus"] = len(order) - duplicates - wanted
+    counts["surplus"] = len(indices) - duplicates - wanted
 
     chosen = np.zeros(len(indices), dtype=bool)
     chosen[kept] = True
@@ -73,6 +71,18 @@ def select_programs(
                 row["id"] = row.pop("index")
                 row["split"] = split_of(row["behaviour"], config.zoo.splits)
                 writer.write(row)
+
+
+def first_of_each(indices: np.ndarray, behaviours: np.ndarray) -> np.ndarray:
+    """Places of the first program of each behaviour, in the order of their indices.
+
+    Args:
+      indices: of the programs, int64 [programs].
+      behaviours: their hashes, bytes [programs].
+    """
+    order = np.argsort(indices, kind="stable")
+    _, first = np.unique(behaviours[order], return_index=True)
+    return order[np.sort(first)]
 
 
 def _domain(config: Config):

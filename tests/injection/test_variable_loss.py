@@ -1,0 +1,67 @@
+"""The loss of variables against plain sums, and what its smallest value means."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tests.injection.tiny import counting_task
+from tracrlab.injection.alignment import Alignment, LinearMap, carried_directions, rows_of
+from tracrlab.injection.variable_loss import SHARPNESS, VariableLoss
+
+
+@pytest.fixture(scope="module")
+def setting():
+    program, examples, _ = counting_task()
+    codes = program.codes(examples.symbols)
+    directions = carried_directions(program, codes[examples.supervised])
+    alignment = Alignment((0, 2, 4, 6), (0, 2, 4, 6), directions)
+    values = codes[examples.supervised][:30]
+    linear_map = LinearMap(64, len(directions), generator=torch.Generator().manual_seed(0))
+    return program, alignment, values, linear_map
+
+
+def test_it_is_the_plain_mean_over_variables(setting):
+    program, alignment, values, linear_map = setting
+    torch.manual_seed(0)
+    streams = 5 * torch.randn(4, len(values), 64)
+    loss = VariableLoss(program, alignment, values)
+    found = loss(linear_map, streams, torch.from_numpy(values)).item()
+
+    unit = streams / streams.norm(dim=-1, keepdim=True)
+    mapped = (unit @ linear_map.weight.T).detach().double().numpy()
+    one = rows_of(alignment, [program.constant])
+    terms = [float(np.mean((mapped[..., one[0]] - 1) ** 2))]
+    for number, variable in enumerate(program.variables):
+        rows = rows_of(alignment, variable.directions)
+        if len(rows) < 2:
+            continue
+        surprises = []
+        for stage, compiled in enumerate(alignment.compiled_stages):
+            if compiled < variable.stage:
+                continue
+            for position, code in enumerate(values[:, number]):
+                own = rows_of(alignment, [variable.directions[int(code)]]) if code >= 0 else []
+                if own:
+                    scores = np.exp(SHARPNESS * mapped[stage, position])
+                    surprises.append(-math.log(scores[own[0]] / scores[rows].sum()))
+        if surprises:
+            terms.append(np.mean(surprises) / math.log(len(rows)))
+    assert found == pytest.approx(np.mean(terms), rel=1e-4)
+
+
+def test_it_does_not_depend_on_the_length_of_streams(setting):
+    program, alignment, values, linear_map = setting
+    streams, codes = torch.randn(4, len(values), 64), torch.from_numpy(values)
+    loss = VariableLoss(program, alignment, values)
+    first, second = (loss(linear_map, scale * streams, codes).item() for scale in (1, 100))
+    assert first == pytest.approx(second, rel=1e-4)
+
+
+def test_values_that_are_none_do_not_count(setting):
+    program, alignment, values, linear_map = setting
+    loss = VariableLoss(program, alignment, values)
+    codes = torch.full((3, values.shape[1]), -1.0)
+    found = loss(linear_map, torch.randn(4, 3, 64, requires_grad=True), codes)
+    assert torch.isfinite(found)
