@@ -1,8 +1,8 @@
 """Students: accepted and exact shares, core-seconds, and side by side against one at a time.
 
-`python -m benchmarks.students --models 192 --ops 4 6` prints a Markdown table. "One at a time"
-trains some of the same models alone, each in its own shape, as a loop over models would: the same
-settings, one lane.
+`python -m benchmarks.students --models 192 --ops 4 6` prints a Markdown table. "One at a time" is a
+plain loop over some of the same models, spread over all: each in its own exact sizes, its update
+compiled for it and called step by step, for the same number of steps.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import os
 from dataclasses import replace
 
 from benchmarks.measure import cpu_seconds, machine
+
+KINDS = ("compressed", "natural")
 
 
 def sampled_teachers(count: int, fewest: int, most: int) -> list:
@@ -45,10 +47,11 @@ def methods() -> dict:
 
 def side_by_side(teachers: list, method, making) -> list:
     """Students of all teachers, in the shapes that a zoo would have."""
+    from tracrlab.sections.students import StudentZoo
     from tracrlab.students.making import make
     from tracrlab.students.shapes import plan
 
-    shapes = plan([_shape(teacher, method) for teacher in teachers], 2 * making.training.lanes)
+    shapes = plan([_shape(teacher, method) for teacher in teachers], StudentZoo().shape_teachers)
     students = []
     for shape in sorted(set(shapes), key=lambda shape: shape.numbers):
         group = [one for one, own in zip(teachers, shapes, strict=True) if own == shape]
@@ -56,16 +59,87 @@ def side_by_side(teachers: list, method, making) -> list:
     return students
 
 
-def one_at_a_time(teachers: list, method, making) -> list:
-    """The same students, each alone in its own shape."""
-    from tracrlab.students.making import make
+def one_at_a_time(teachers: list, students: dict, method, making) -> None:
+    """The same models as a plain loop over them makes them.
 
-    alone = replace(making, training=replace(making.training, lanes=1))
-    return [
-        student
-        for teacher in teachers
-        for student in make([teacher], _shape(teacher, method), method, alone)
-    ]
+    Each from the same start, with the same loss and for as many steps as its student took, but in
+    its own exact sizes: its update is compiled for it, and called step by step.
+    """
+    from tracrlab.students.refining import Refinement
+
+    for teacher in teachers:
+        student = students[teacher.id]
+        own = method.teacher(teacher)
+        first = min(student.steps, making.training.steps) if student.refined else student.steps
+        parameters = _trained_alone(own, method, making.training, first)
+        if student.refined:
+            second = Refinement(method, {teacher.id: parameters})
+            _trained_alone(own, second, making.refinement, student.steps - first)
+
+
+def _trained_alone(teacher, method, training, steps: int) -> dict:
+    """Parameters after a number of steps."""
+    import jax
+    import numpy as np
+
+    from tracrlab.students.making import all_inputs
+    from tracrlab.students.stepping import adam_step, loss_of
+    from tracrlab.students.transformer import embed, run
+
+    settings = replace(training, trained=method.trained, steps=max(training.steps, steps))
+    job = method.job(teacher, _exact_shape(teacher, method))
+    inputs = all_inputs(teacher)
+    zeros = {name: np.zeros_like(value) for name, value in job.parameters.items()}
+
+    @jax.jit
+    def update(parameters, moments, number, codes, lengths):
+        right = run(job.teacher, embed(job.teacher, codes), lengths, causal=inputs.causal)
+        _, gradient = jax.value_and_grad(loss_of)(
+            parameters,
+            job.teacher,
+            np.float32(job.tolerance),
+            (codes, lengths, right),
+            jax.random.key(0),
+            settings,
+            inputs.causal,
+        )
+        return adam_step(parameters, moments, gradient, number, settings)
+
+    parameters, moments = job.parameters, (zeros, zeros)
+    rng = np.random.default_rng(teacher.id)
+    for number in range(steps):
+        rows = rng.integers(len(inputs.codes), size=settings.batch)
+        parameters, moments = update(
+            parameters, moments, number, inputs.codes[rows], inputs.lengths[rows]
+        )
+    return {name: np.asarray(value) for name, value in parameters.items()}
+
+
+def _exact_shape(teacher, method):
+    """The sizes of a teacher and of its student, without padding."""
+    from tracrlab.students.shapes import Shape
+    from tracrlab.students.stacking import Bucket
+
+    own = teacher.model.architecture
+    student = method.student_architecture(own)
+
+    def bucket(sizes):
+        largest = {
+            name: max(1, *(getattr(layer, name) for layer in sizes.layers))
+            for name in ("heads", "key_size", "value_size", "mlp_hidden")
+        }
+        return Bucket(
+            symbols=len(sizes.input_symbols),
+            positions=sizes.max_seq_len + 1,
+            layers=len(sizes.layers),
+            d_model=sizes.d_model,
+            outputs=sizes.output_size,
+            width=student.d_model,
+            causal=sizes.causal,
+            **largest,
+        )
+
+    return Shape(bucket(own), bucket(student))
 
 
 def _shape(teacher, method):
@@ -82,29 +156,40 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=192)
     parser.add_argument("--alone", type=int, default=6, help="models of the one-at-a-time loop")
     parser.add_argument("--ops", type=int, nargs=2, default=[4, 6])
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     options = parser.parse_args()
-    teachers = sampled_teachers(options.models, *options.ops)
     fewest, most = options.ops
+    teachers = sampled_teachers(options.models, fewest, most)
     print(f"{options.models} programs of {fewest} to {most} ops, on {machine()}\n")
     print(
-        "| students | past the gate | exact | core-seconds attempted | core-seconds accepted "
-        "| mean steps | one at a time |"
+        "| students | past the gate | of them refined | exact | of them refined "
+        "| core-seconds attempted | accepted | mean steps | one at a time, attempted |"
     )
-    print("|---|---|---|---|---|---|---|")
-    for kind, (method, making) in methods().items():
-        seconds, students = cpu_seconds(lambda m=method, k=making: side_by_side(teachers, m, k))
-        few = teachers[: options.alone]
-        alone, _ = cpu_seconds(lambda m=method, k=making, f=few: one_at_a_time(f, m, k))
-        count = len(students)
-        accepted = sum(not student.refusal for student in students)
-        exact = sum(student.exact for student in students)
-        steps = sum(student.steps for student in students) / count
-        print(
-            f"| {kind} | {accepted / count:.1%} | {exact / count:.1%} | {seconds / count:.2f} "
-            f"| {seconds / max(accepted, 1):.2f} | {steps:.0f} "
-            f"| {(alone / len(few)) / (seconds / count):.1f} times the core-seconds |",
-            flush=True,
-        )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for kind in options.kinds:
+        print(_line(kind, teachers, options.alone), flush=True)
+
+
+def _line(kind: str, teachers: list, alone: int) -> str:
+    """A row of the table."""
+    method, making = methods()[kind]
+    seconds, students = cpu_seconds(lambda: side_by_side(teachers, method, making))
+    few = teachers[:: -(-len(teachers) // max(alone, 1))][:alone]
+    by_id = {student.id: student for student in students}
+    loop, _ = cpu_seconds(lambda: one_at_a_time(few, by_id, method, making))
+    count = len(students)
+    accepted = [student for student in students if not student.refusal]
+    exact = [student for student in students if student.exact]
+    each = loop / max(len(few), 1)
+    beside = f"{each:.1f}, {each / (seconds / count):.1f} times" if few else "not run"
+    return (
+        f"| {kind} | {len(accepted) / count:.1%} "
+        f"| {sum(student.refined for student in accepted) / count:.1%} "
+        f"| {len(exact) / count:.1%} | {sum(student.refined for student in exact) / count:.1%} "
+        f"| {seconds / count:.2f} | {seconds / max(len(accepted), 1):.2f} "
+        f"| {sum(student.steps for student in students) / count:.0f} "
+        f"| {beside} |"
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -18,11 +19,14 @@ from tracrlab.cli import app
 from tracrlab.config import load_config
 from tracrlab.decompiler import training
 from tracrlab.decompiler.curve import CURVE, autoencoder_table
+from tracrlab.decompiler.line_model import LINE_MODEL_SIZES
+from tracrlab.decompiler.model import MODEL_SIZES
 from tracrlab.decompiler.model_folder import load
 from tracrlab.decompiler.optimisation import schedule
 from tracrlab.decompiler.settings import resolve
 from tracrlab.decompiler.training import StoppedError, train
 from tracrlab.errors import TracrLabError
+from tracrlab.sections.decompiler import AutoEncoderTraining, LinesTraining, TokensTraining
 
 ROOT = Path(__file__).parents[2]
 
@@ -257,6 +261,14 @@ def test_a_run_is_what_the_configuration_says():
         resolve(config, "compressed", "plan")
     with pytest.raises(TracrLabError, match="is trained on compressed, not on natural"):
         resolve(config, "natural", "plain")
+
+
+def test_every_size_of_the_configuration_is_there():
+    def names(section):
+        return set(get_args(section.model_fields["size"].annotation))
+
+    assert names(LinesTraining) == set(LINE_MODEL_SIZES)
+    assert names(TokensTraining) == names(AutoEncoderTraining) == set(MODEL_SIZES)
 
 
 def test_the_row_of_the_auto_encoder_is_its_best_line():

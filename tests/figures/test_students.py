@@ -25,6 +25,7 @@ def test_shares_of_each_length_sum_to_one():
     assert table["accepted"].tolist() == [0, 0.75]
     assert table["loss"].tolist() == [0, 0.25]
     assert table["not_finite"].tolist() == [0, 0]
+    assert table["exact_refined"].tolist() == [0, 0]
 
 
 def test_a_row_of_panels_for_each_zoo():

@@ -10,7 +10,7 @@ from tracrlab.config import load_config
 from tracrlab.errors import TracrLabError
 from tracrlab.sealing import BLANK_SEAL, seal
 from tracrlab.students.loss_table import LOSSES, loss_table
-from tracrlab.students.outcomes import load_outcomes, summary
+from tracrlab.students.outcomes import STORED, load_outcomes, summary
 from tracrlab.students.selecting import select_teachers
 from tracrlab.students.shards import make_shard, write_student_manifest
 from tracrlab.zoo import load_manifest, read_rows, verify_shard
@@ -72,7 +72,7 @@ def test_every_teacher_is_counted_and_only_accepted_students_are_stored(zoo):
     counts = manifest.content["students"]
     assert manifest.content["kind"] == kind
     assert counts["attempted"] == 6
-    stored = counts["by_outcome"].get("exact", 0) + counts["by_outcome"].get("accepted", 0)
+    stored = sum(counts["by_outcome"].get(name, 0) for name in STORED)
     assert manifest.rows == stored
     left_out = manifest.content["teachers"]["left_out"]
     assert set(left_out) <= {"ops", "d_model", "mlp_hidden"}
@@ -91,8 +91,32 @@ def test_stored_students_verify_from_their_file_alone(zoo):
             assert 3 <= row["n_ops"] <= 4
 
 
+def test_refined_rows_say_so_and_verify(standard, tmp_path):
+    compressed = STUDENTS | {
+        "models": 4,
+        "ratio": 0.5,
+        "refinement": {"steps": 200},
+        "training": TRAINING | {"steps": 20},
+    }
+    config = load_config(SETTINGS | {"students": {"compressed": compressed}})
+    select_teachers(config, "compressed", standard, [tmp_path / "teachers.parquet"])
+    make_shard(config, "compressed", tmp_path / "teachers.parquet", tmp_path / "shard.parquet")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["shard.parquet", "teachers.parquet"]
+    _, info = open_parquet(tmp_path / "shard.parquet", "zoo")
+    assert verify_shard(tmp_path / "shard.parquet", None).failures == ()
+    rows = [row for row in read_rows(tmp_path / "shard.parquet") if row["refined"]]
+    assert len(rows) == sum(
+        count for *_, outcome, count in info.counts["outcomes"] if outcome.endswith("_refined")
+    )
+    assert rows
+    for row in rows:
+        assert row["steps"] > 20
+        assert min(row["mlp_hidden"]) >= 32, "a refined student has the layers of a natural one"
+        assert row["d_model"] == -(-row["teacher_d_model"] // 2)
+
+
 def test_a_finished_shard_leaves_no_checkpoint(zoo):
-    assert not list(zoo[1].parent.glob("*.checkpoint"))
+    assert not list(zoo[1].parent.glob("*.checkpoint*"))
 
 
 def test_a_second_run_gives_the_same_bytes(config, standard, zoo, tmp_path):
@@ -154,7 +178,13 @@ def test_outcomes_by_hand(tmp_path):
         "shards": [],
         "students": {
             "columns": ["n_ops", "width", "outcome", "count"],
-            "outcomes": [[3, 8, "exact", 6], [3, 9, "accuracy", 2], [4, 9, "accepted", 2]],
+            "outcomes": [
+                [3, 8, "exact", 4],
+                [3, 8, "exact_refined", 2],
+                [3, 9, "accuracy", 2],
+                [4, 9, "accepted", 1],
+                [4, 9, "accepted_refined", 1],
+            ],
         },
     }
     path = tmp_path / "manifest.json"
@@ -164,6 +194,8 @@ def test_outcomes_by_hand(tmp_path):
     assert table.loc["3", ["attempted", "stored", "exact"]].tolist() == [8, 0.75, 0.75]
     assert table.loc["4", ["attempted", "stored", "exact"]].tolist() == [2, 1.0, 0.0]
     assert table.loc["all", "attempted"] == 10
+    assert table.loc["3", ["exact_refined", "stored_refined"]].tolist() == [0.25, 0.25]
+    assert table.loc["4", ["exact_refined", "stored_refined"]].tolist() == [0, 0.5]
     assert table.loc["all", "stored"] == pytest.approx(0.8)
     assert table.loc["all", "refused_accuracy"] == pytest.approx(0.2)
 

@@ -11,7 +11,8 @@ from tracrlab.students.compressing import Compression
 from tracrlab.students.making import all_inputs
 from tracrlab.students.natural import Natural
 from tracrlab.students.shapes import Shape
-from tracrlab.students.training import Look, TrainingSettings, _batches, student_weights, train
+from tracrlab.students.stepping import student_weights
+from tracrlab.students.training import Look, TrainingSettings, _batches, train
 from tracrlab.students.transformer import embed, run
 
 SHORT = TrainingSettings(steps=40, chunk=20, lanes=2, batch=16, pool=64)
@@ -124,11 +125,42 @@ def test_half_of_a_pool_is_drawn_from_inputs_that_are_wrong():
     wrong = np.zeros(1000, bool)
     state = replace(trained(jobs, inputs, SHORT)[0], wrong=wrong)
     drawn = _batches(state, settings)
-    assert len(drawn) == 4000 + 20 * 16
-    assert (drawn[:4000] < 100).mean() == pytest.approx(0.1, abs=0.03)
-    assert drawn[:4000].max() < 1000
-    assert drawn[4000:].max() < 4000
+    assert len(drawn.pool) == 4000
+    assert (drawn.pool < 100).mean() == pytest.approx(0.1, abs=0.03)
+    assert drawn.pool.max() < 1000
+    assert len(drawn.rows) == 20 * 16
+    assert drawn.rows.max() < 4000
     wrong[:100] = True
     # Half from the wrong ones, and their tenth of the other half.
-    drawn = _batches(state, settings)[:4000]
+    drawn = _batches(state, settings).pool
     assert (drawn < 100).mean() == pytest.approx(0.55, abs=0.03)
+
+
+def test_looks_run_what_is_wrong_and_reach_every_input():
+    _, _, jobs, inputs = jobs_of(METHODS[0], 1)
+    settings = replace(SHORT, looked=100)
+    wrong = np.zeros(1000, bool)
+    wrong[:30] = True
+    state = replace(trained(jobs, inputs, SHORT)[0], wrong=wrong)
+    reached = np.zeros(1000, bool)
+    for number in range(20):
+        looked = _batches(replace(state, steps=number * settings.chunk), settings).looked
+        assert len(set(looked.tolist())) == 100
+        assert set(range(30)) <= set(looked.tolist())
+        reached[looked] = True
+    assert reached.all()
+    many = _batches(replace(state, wrong=np.ones(1000, bool)), settings).looked
+    assert len(set(many.tolist())) == 100
+
+
+def test_a_look_at_a_part_changes_what_is_known_of_that_part():
+    _, _, jobs, inputs = jobs_of(METHODS[0], 1)
+    whole = trained(jobs, inputs, SHORT, lambda state: Look(give=True, leave=True))[0]
+    count = len(inputs.codes)
+    part = replace(SHORT, looked=count // 3)
+    state = trained(jobs, inputs, part, lambda state: Look(give=True, leave=True))[0]
+    looked = _batches(replace(whole, steps=0, wrong=np.zeros(count, bool)), part).looked
+    unseen = np.setdiff1d(np.arange(count), looked)
+    assert (state.wrong[looked] == whole.wrong[looked]).all()
+    assert whole.wrong[unseen].any()
+    assert not state.wrong[unseen].any()

@@ -12,10 +12,17 @@ class StudentTraining(Section):
     """How students are trained, many side by side."""
 
     steps: Count = Field(600, description="most training steps of a model")
-    chunk: Count = Field(50, description="steps between two looks at all inputs")
-    lanes: Count = Field(16, description="models trained side by side in one job")
+    chunk: Count = Field(50, description="steps between two looks at a model")
+    lanes: int = Field(
+        0,
+        ge=0,
+        description="models trained side by side in one job; 0: one on a CPU, 64 on an accelerator",
+    )
     batch: Count = Field(32, description="inputs of a step")
     pool: Count = Field(512, description="inputs that the batches of a chunk are drawn from")
+    looked: Count = Field(
+        4096, description="inputs that a model is run on after a chunk; of more, others each time"
+    )
     mined: float = Field(
         0.5, ge=0, lt=1, description="share of the pool drawn from inputs that are still wrong"
     )
@@ -38,16 +45,16 @@ class StudentTraining(Section):
 
 
 class CompressionTraining(StudentTraining):
-    """How W is trained: what is not right after 300 steps does not become so."""
+    """How W is trained: what it alone can do it mostly does in 100 steps."""
 
-    steps: Count = Field(300, description="most training steps of a model")
+    steps: Count = Field(100, description="most training steps of a model")
 
 
 class RefinementTraining(Section):
     """How every weight is trained on after W; all else as in `training`."""
 
     steps: int = Field(
-        600, ge=0, description="most steps; 0 leaves what W alone gives, the papers' method"
+        800, ge=0, description="most steps; 0 leaves what W alone gives, the papers' method"
     )
     learning_rate: float = Field(1e-2, gt=0, description="peak of the schedule")
 
@@ -68,6 +75,9 @@ class StudentZoo(Section):
     )
     rotate: bool = Field(False, description="turn each student's residual basis at random")
     shard_size: Count = Field(200, description="teachers of a shard, and of a job")
+    shape_teachers: Count = Field(
+        48, description="teachers that a padded shape should have, for each is compiled"
+    )
     training: StudentTraining = Field(StudentTraining(), description="how they are trained")
 
     @property

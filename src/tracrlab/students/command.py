@@ -24,6 +24,10 @@ ModelArgument = Annotated[Path, typer.Argument(help="A .safetensors model that s
 OutOption = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
 RatioOption = Annotated[float, typer.Option(help="Width of the student over that of the model.")]
 StepsOption = Annotated[int, typer.Option(help="Most training steps.")]
+RefinementOption = Annotated[
+    int,
+    typer.Option(help="Most further steps of all weights if W alone is not exact; 0: W alone."),
+]
 SeedOption = Annotated[int, typer.Option(help="Root of the random numbers.")]
 
 
@@ -32,6 +36,7 @@ def compress(
     out: OutOption,
     ratio: RatioOption = 0.5,
     steps: StepsOption = 2000,
+    refinement_steps: RefinementOption = 0,
     seed: SeedOption = 0,
 ) -> None:
     """Compress a model's residual stream and write the student as a model of its own.
@@ -42,7 +47,8 @@ def compress(
     """
     from tracrlab.students.compressing import Compression
 
-    _make_one(model, out, Compression(ratio, seed=seed), steps, seed)
+    method = Compression(ratio, seed=seed, refined=refinement_steps > 0)
+    _make_one(model, out, method, steps, seed, refinement_steps)
 
 
 def distil(
@@ -63,7 +69,7 @@ def distil(
     _make_one(model, out, Natural(ratio, seed), steps, seed)
 
 
-def _make_one(path: Path, out: Path, method, steps: int, seed: int) -> None:
+def _make_one(path: Path, out: Path, method, steps: int, seed: int, refining: int = 0) -> None:
     import time
 
     from tracrlab.compiler import CompiledModel
@@ -71,17 +77,20 @@ def _make_one(path: Path, out: Path, method, steps: int, seed: int) -> None:
 
     if steps < 1:
         raise TracrLabError(f"--steps is {steps}; it takes a number above 0.")
+    if refining < 0:
+        raise TracrLabError(f"--refinement-steps is {refining}; it takes a number from 0.")
     model = CompiledModel.load(path)
     if model.program is None:
         raise TracrLabError(f"{path} does not say which program it computes.")
     start = time.perf_counter()
-    student = student_of(model, method, steps, seed)
+    student = student_of(model, method, steps, seed, refining)
     seconds = time.perf_counter() - start
     student.model.save(out)
     verdict = "exact" if student.exact else f"right on {student.accuracy:.2%} of the positions"
     print(
         f"{out}: {model.architecture.d_model} directions in {student.model.architecture.d_model}, "
-        f"{verdict}, loss {student.loss:.2g}, {student.steps} steps, {seconds:.1f} s"
+        f"{verdict}, loss {student.loss:.2g}, {student.steps} steps"
+        f"{', refined' * student.refined}, {seconds:.1f} s"
     )
 
 

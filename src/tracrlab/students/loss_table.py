@@ -118,7 +118,6 @@ def compressed_with(loss: Loss, teachers: list[Teacher], config: Config) -> list
     training = TrainingSettings(
         steps=settings.steps,
         chunk=settings.steps,
-        lanes=len(teachers),
         mined=0.0,
         layer_loss=loss.layer,
         layer_weight=1.0,

@@ -83,7 +83,7 @@ def select_teachers(
             f"students.{kind}.max_d_model = {settings.max_d_model}; widen students.{kind}."
         )
     smallest = [_shape(method, row) for row in rows]
-    shapes = plan(smallest, 2 * settings.training.lanes)
+    shapes = plan(smallest, settings.shape_teachers)
     order = sorted(range(len(rows)), key=lambda index: (shapes[index].numbers, rows[index]["id"]))
     for number, out in enumerate(outputs):
         counts = left_out if number == 0 else {}

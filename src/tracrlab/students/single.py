@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tracrlab.compiler.model import BOS, PAD, CompiledModel
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
@@ -12,7 +14,9 @@ from tracrlab.students.student import Student, Teacher
 from tracrlab.students.training import TrainingSettings
 
 
-def student_of(model: CompiledModel, method: Method, steps: int, seed: int) -> Student:
+def student_of(
+    model: CompiledModel, method: Method, steps: int, seed: int, refining: int = 0
+) -> Student:
     """Makes one student of a model, whatever its accuracy.
 
     Args:
@@ -20,6 +24,7 @@ def student_of(model: CompiledModel, method: Method, steps: int, seed: int) -> S
       method: `compressing.Compression` or `natural.Natural`.
       steps: most training steps.
       seed: root of the random numbers of training.
+      refining: most further steps of all weights, of a compression that W alone leaves inexact.
 
     Raises:
       TracrLabError: if the program is not known, there is no step, or the training leaves finite
@@ -33,8 +38,9 @@ def student_of(model: CompiledModel, method: Method, steps: int, seed: int) -> S
     symbols = tuple(symbol for symbol in sizes.input_symbols if symbol not in (BOS, PAD))
     table = evaluate(model.program, Domain(symbols, sizes.max_seq_len, sizes.causal))
     training = TrainingSettings(steps=steps, lanes=1, seed=seed)
+    making = Making(training, refinement=replace(training, steps=refining) if refining else None)
     shape = Shape.of(sizes, method.student_architecture(sizes))
-    (student,) = make([Teacher(0, model, table)], shape, method, Making(training))
+    (student,) = make([Teacher(0, model, table)], shape, method, making)
     if student.refusal == "not_finite":
         raise TracrLabError("the student has weights that are not finite; try another seed.")
     return student
