@@ -9,6 +9,8 @@
 - `make TARGET` is planned with `make -n`.
 - `python -m MODULE` names a module that is there.
 - In running text, the names of commands, targets and modules are looked up.
+
+`python -m tests.docs.repaste` pastes what commands print now where a page shows something else.
 """
 
 from __future__ import annotations
@@ -50,6 +52,15 @@ def is_run(command: Command) -> bool:
     """Whether a `tracrlab` command is run here, and not only parsed."""
     made_by_a_run = any(word.startswith("results/") for word in command.words)
     return command.output is not None and command.words[1] not in LONG and not made_by_a_run
+
+
+def printed_by(command: Command) -> list[str]:
+    """Runs a `tracrlab` command in the working directory; gives what a person would see."""
+    result = CliRunner().invoke(app, list(command.words[1:]))
+    printed = result.output.rstrip().splitlines()
+    if isinstance(result.exception, TracrLabError):
+        printed.append(f"error: {result.exception}")
+    return printed
 
 
 def agrees(pasted: list[str], printed: list[str]) -> bool:
@@ -113,10 +124,7 @@ def test_tracrlab(page, scratch):
             if command.words[1:] != ("--help",):
                 parsed(command.words[1:])
             continue
-        result = CliRunner().invoke(app, list(command.words[1:]))
-        printed = result.output.rstrip().splitlines()
-        if isinstance(result.exception, TracrLabError):
-            printed.append(f"error: {result.exception}")
+        printed = printed_by(command)
         pasted = list(command.output)
         assert agrees(pasted, printed), f"{command}\nprints\n" + "\n".join(printed)
 
@@ -197,6 +205,12 @@ def test_links_lead_to_files():
         for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name} links {target}"
+
+
+def test_the_index_of_the_documentation_lists_every_page():
+    index = (ROOT / "docs" / "index.md").read_text()
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "index.md" or f"({page.name})" in index, page.name
 
 
 def test_no_page_repeats_another():
