@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 
 from benchmarks.measure import cpu_seconds, machine
@@ -80,6 +81,7 @@ def one_at_a_time(teachers: list, students: dict, method, making) -> None:
 def _trained_alone(teacher, method, training, steps: int) -> dict:
     """Parameters after a number of steps."""
     import jax
+    import jax.numpy as jnp
     import numpy as np
 
     from tracrlab.students.making import all_inputs
@@ -89,14 +91,16 @@ def _trained_alone(teacher, method, training, steps: int) -> dict:
     settings = replace(training, trained=method.trained, steps=max(training.steps, steps))
     job = method.job(teacher, _exact_shape(teacher, method))
     inputs = all_inputs(teacher)
+    right_weights = jax.tree.map(jnp.asarray, job.teacher)
     zeros = {name: np.zeros_like(value) for name, value in job.parameters.items()}
 
     @jax.jit
     def update(parameters, moments, number, codes, lengths):
-        right = run(job.teacher, embed(job.teacher, codes), lengths, causal=inputs.causal)
+        embedded = embed(right_weights, codes)
+        right = run(right_weights, embedded, lengths, causal=inputs.causal)
         _, gradient = jax.value_and_grad(loss_of)(
             parameters,
-            job.teacher,
+            right_weights,
             np.float32(job.tolerance),
             (codes, lengths, right),
             jax.random.key(0),
@@ -105,7 +109,7 @@ def _trained_alone(teacher, method, training, steps: int) -> dict:
         )
         return adam_step(parameters, moments, gradient, number, settings)
 
-    parameters, moments = job.parameters, (zeros, zeros)
+    parameters, moments = jax.tree.map(jnp.asarray, (job.parameters, (zeros, zeros)))
     rng = np.random.default_rng(teacher.id)
     for number in range(steps):
         rows = rng.integers(len(inputs.codes), size=settings.batch)
@@ -167,29 +171,30 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|---|---|")
     for kind in options.kinds:
-        print(_line(kind, teachers, options.alone), flush=True)
+        for part in _line(kind, teachers, options.alone):
+            print(part, end="", flush=True)
 
 
-def _line(kind: str, teachers: list, alone: int) -> str:
-    """A row of the table."""
+def _line(kind: str, teachers: list, alone: int) -> Iterator[str]:
+    """A row of the table, the loop's cell apart."""
     method, making = methods()[kind]
     seconds, students = cpu_seconds(lambda: side_by_side(teachers, method, making))
-    few = teachers[:: -(-len(teachers) // max(alone, 1))][:alone]
-    by_id = {student.id: student for student in students}
-    loop, _ = cpu_seconds(lambda: one_at_a_time(few, by_id, method, making))
     count = len(students)
     accepted = [student for student in students if not student.refusal]
     exact = [student for student in students if student.exact]
-    each = loop / max(len(few), 1)
-    beside = f"{each:.1f}, {each / (seconds / count):.1f} times" if few else "not run"
-    return (
+    yield (
         f"| {kind} | {len(accepted) / count:.1%} "
         f"| {sum(student.refined for student in accepted) / count:.1%} "
         f"| {len(exact) / count:.1%} | {sum(student.refined for student in exact) / count:.1%} "
         f"| {seconds / count:.2f} | {seconds / max(len(accepted), 1):.2f} "
         f"| {sum(student.steps for student in students) / count:.0f} "
-        f"| {beside} |"
     )
+    few = teachers[:: -(-len(teachers) // max(alone, 1))][:alone]
+    by_id = {student.id: student for student in students}
+    loop, _ = cpu_seconds(lambda: one_at_a_time(few, by_id, method, making))
+    each = loop / max(len(few), 1)
+    beside = f"{each:.1f}, {each / (seconds / count):.1f} times" if few else "not run"
+    yield f"| {beside} |\n"
 
 
 if __name__ == "__main__":
