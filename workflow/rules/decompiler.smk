@@ -19,7 +19,7 @@ rule train_decompiler:
         "../../envs/conda/tracrlab.yaml"
     threads: settings.decompiler.threads
     resources:
-        mem_mb=6000,
+        mem_mb=settings.decompiler.memory_mb,
         runtime=1440,
         gpu=settings.decompiler.gpus,
     params:
@@ -48,7 +48,7 @@ rule train_autoencoder:
         "../../envs/conda/tracrlab.yaml"
     threads: settings.decompiler.threads
     resources:
-        mem_mb=6000,
+        mem_mb=settings.decompiler.memory_mb,
         runtime=720,
         gpu=settings.decompiler.gpus,
     params:

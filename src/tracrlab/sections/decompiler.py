@@ -184,6 +184,7 @@ class DecompilerConfig(Section):
     checkpoint_steps: Count = Field(200, description="steps between two checkpoints")
     threads: Count = Field(1, description="processor cores of a training job")
     gpus: int = Field(0, ge=0, description="accelerators of a training job")
+    memory_mb: Count = Field(6000, description="memory of a training job, in MB")
     evaluation: Evaluation = Field(Evaluation(), description="how they are judged")
 
     @field_validator("zoos", "methods")
