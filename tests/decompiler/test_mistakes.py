@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 
 from tests.strategies import programs
-from tracrlab.decompiler.mistakes import CONFUSION_NAMES, align, mistakes, report
+from tracrlab.decompiler.mistakes import (
+    CONFUSION_NAMES,
+    align,
+    line_ops,
+    mistakes,
+    op_mistakes,
+    report,
+)
+from tracrlab.decompiler.program_encoding import line_form, parse_lines
 from tracrlab.rasp import Program
 
 TRUE = """
@@ -90,7 +98,9 @@ def test_a_report_by_hand():
     wrong_op = Program.from_text(TRUE.replace("v4 = SequenceMap(x - y, v3, v1)", "v4 = Map(x, v3)"))
     shorter = Program.from_text(TRUE.replace("v4 = SequenceMap(x - y, v3, v1)", ""))
     longer = Program.from_text(TRUE + "v5 = Map(not x, v4)\nv6 = Map(x * 2, v5)")
-    result = report([true, wrong_op, shorter, longer, None], [true] * 5)
+    result = report(
+        [one and one.ops for one in (true, wrong_op, shorter, longer, None)], [true.ops] * 5
+    )
 
     assert result.programs == 5
     assert result.wrong == 4
@@ -118,4 +128,25 @@ def test_a_report_by_hand():
     ]:
         expected[names.index(row), names.index(column)] = count
     assert result.confusion.tolist() == expected.tolist()
-    assert report([true], [true]).share["wrong op"] == 0
+    assert report([true.ops], [true.ops]).share["wrong op"] == 0
+
+
+def test_lines_are_judged_without_what_they_leave_out():
+    """A wrong constant cannot be seen; a wrong lambda can, and so can a line that is no op."""
+    true = Program.from_text(TRUE)
+
+    def ops_of(program):
+        return line_ops(line_form([program.tokens()])[0])
+
+    assert not op_mistakes(ops_of(Program.from_text(TRUE.replace("x + 1", "x + 2"))), ops_of(true))
+    lambdas = Program.from_text(TRUE.replace("x + 1", "x * 1"))
+    assert op_mistakes(ops_of(lambdas), ops_of(true)) == {"wrong lambda": 1}
+    nonsense = parse_lines(
+        [
+            ("Map", "x + c", "tokens", "indices", "v1"),  # one variable too many
+            ("Select", "key < query", "indices", "NA", "v2"),  # one too few
+            ("Aggregate", "v1", "v2", "NA", "v3"),
+        ]
+    )
+    found = op_mistakes(line_ops(nonsense), ops_of(true))
+    assert found == {"wrong variable": 1, "missing line": 1}

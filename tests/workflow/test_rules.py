@@ -140,6 +140,12 @@ def test_every_configuration_plans(workflow, name, residuals, studied, library, 
         "train_autoencoder": 1,
         "autoencoder_table": 1,
         "decompiler_curves_figure": 1,
+        "predict_programs": DECOMPILERS[name],
+        "decompiler_table": 1,
+        "decompiler_counts": 3,
+        "decompiler_library": 1,
+        "decompiler_table_figure": 2,
+        "decompiler_programs_figure": 6,
     }
 
 

@@ -9,7 +9,17 @@ pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 SMOKE = ("--configfile", "config/smoke.yaml")
 TRAINED_AUTOENCODER = {"train_autoencoder": 1, "autoencoder_table": 1}
+#: Tables and pictures of all predictions; the library's are of decompilers of the standard zoo.
+AFTER_PREDICTIONS = {
+    "decompiler_table": 1,
+    "decompiler_counts": 3,
+    "decompiler_table_figure": 2,
+}
 AFTER_MANIFEST = {
+    "predict_programs": 7,
+    "decompiler_programs_figure": 6,
+    "decompiler_library": 1,
+    **AFTER_PREDICTIONS,
     "train_decompiler": 7,
     "decompiler_curves_figure": 1,
     **TRAINED_AUTOENCODER,
@@ -28,6 +38,9 @@ AFTER_MANIFEST = {
     "student_loss_table": 1,
 }
 AFTER_NATURAL = {
+    "predict_programs": 2,
+    "decompiler_programs_figure": 2,
+    **AFTER_PREDICTIONS,
     "train_decompiler": 2,
     "decompiler_curves_figure": 1,
     "select_natural_teachers": 1,
@@ -65,6 +78,13 @@ def test_every_result_is_there(finished_smoke_run):
         assert "frac_prevs" in {row["program"] for row in csv.DictReader(file)}
     with (results / "study" / "summary.csv").open(newline="") as file:
         assert "best accuracy" in {row["quantity"] for row in csv.DictReader(file)}
+    with (results / "decompiler_table.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["source"] == "this run"]
+    assert {(row["zoo"], row["method"]) for row in rows} == {
+        ("compressed", "tokens_plain"),
+        *((z, m) for z in ("standard", "compressed", "natural") for m in ("lines", "tokens")),
+    }
+    assert all(float(row["token_accuracy"]) >= 0 for row in rows)
     for name in ("task_table.csv", "ood_table.md", "injection/count/interchange/0/variables.csv"):
         assert (results / name).stat().st_size > 100
     model = results / "injection" / "count" / "interchange" / "0" / "model"
@@ -79,6 +99,9 @@ def test_every_result_is_there(finished_smoke_run):
         "zoo_rejections",
         "blocks_hist",
         "residuals_frac_prevs",
+        "decompiler_accuracy",
+        "decompiler_confusion",
+        "decompiler_programs_natural_tokens",
     ):
         assert (results / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -106,6 +129,8 @@ def test_a_second_run_has_nothing_to_do(finished_smoke_run):
                 "zoo_rejections_figure": 1,
                 "students_figure": 1,
                 "decompiler_curves_figure": 1,
+                "decompiler_table_figure": 2,
+                "decompiler_programs_figure": 6,
                 **INJECTION_FIGURES,
             }
             | AFTER_STUDY_PROGRAM
@@ -126,13 +151,20 @@ def test_a_second_run_has_nothing_to_do(finished_smoke_run):
         ('injection={"steps": 8}', AFTER_INJECT),
         (
             'decompiler={"tokens": {"fine_tuning": {"steps": 3}}}',
-            {"train_decompiler": 3, "decompiler_curves_figure": 1},
+            {"train_decompiler": 3, "decompiler_curves_figure": 1, "predict_programs": 3}
+            | {"decompiler_programs_figure": 2}
+            | AFTER_PREDICTIONS,
         ),
+        (
+            'decompiler={"evaluation": {"test_programs": 5}}',
+            {"predict_programs": 7, "decompiler_programs_figure": 6} | AFTER_PREDICTIONS,
+        ),
+        ('decompiler={"evaluation": {"examples": 2}}', {"decompiler_programs_figure": 6}),
         ('decompiler={"autoencoder": {"steps": 3}}', TRAINED_AUTOENCODER),
         ('injection={"text_windows": 10}', {"injection_text": 1} | AFTER_INJECT),
         ('zoo={"verify_inputs": 100}', {"build_shard": 2} | AFTER_MANIFEST),
         (
-            'zoo={"splits": {"train": 0.8, "test": 0.15}}',
+            'zoo={"splits": {"train": 0.55, "test": 0.2}}',
             {"select_programs": 1, "build_shard": 2} | AFTER_MANIFEST,
         ),
         (

@@ -141,9 +141,12 @@ class Decompiler:
             trial.execute(candidates)
         _widen(proposals, trials, search)
         return [
-            Answer(line, one, trial.chosen, trial.check, len(trial.seen))
+            Answer(line, one, trial.chosen, trial.check or _NO_PROGRAM, len(trial.seen))
             for line, one, trial in zip(lines, first, trials, strict=True)
         ]
+
+
+_NO_PROGRAM = Check(NONE, 0.0, 0, "the meta-model wrote no program")
 
 
 class _Trial:

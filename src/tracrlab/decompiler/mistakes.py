@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tracrlab.decompiler.program_encoding import NA, RESULT_SLOT, lines_text
 from tracrlab.rasp.primitives import SELECT, Primitive
-from tracrlab.rasp.program import FIRST_OP, KINDS, Op, Program
+from tracrlab.rasp.program import ARITY, FIRST_OP, INPUTS, KINDS, Op, Program
 
 WRONG_VARIABLE = "wrong variable"
 WRONG_LAMBDA = "wrong lambda"
@@ -44,6 +45,9 @@ MISTAKES = (
 CONFUSION_NAMES = (*KINDS, "none")
 
 Pair = tuple[int | None, int | None]
+
+#: What a line may name as an operand, by its number.
+_VARIABLES = (*INPUTS, *RESULT_SLOT[1:])
 
 # Costs of the alignment. A gap on either side costs a little more than half of the worst pair, so
 # that an op of another kind stands beside the true one rather than as one missing and one extra.
@@ -109,9 +113,14 @@ def mistakes(predicted: Program | None, true: Program) -> Counter[str]:
     """
     if predicted is None:
         return Counter({INVALID: 1, MISSING: len(true)})
-    if predicted == true:
+    return op_mistakes(predicted.ops, true.ops)
+
+
+def op_mistakes(predicted: Sequence[Op], true: Sequence[Op]) -> Counter[str]:
+    """As `mistakes`, for ops that need not make a program, such as those of `line_ops`."""
+    if list(predicted) == list(true):
         return Counter()
-    pairs = align(predicted.ops, true.ops)
+    pairs = align(predicted, true)
     paired = {ref: ref for ref in range(FIRST_OP)}
     for one, other in pairs:
         if one is not None and other is not None:
@@ -122,11 +131,28 @@ def mistakes(predicted: Program | None, true: Program) -> Counter[str]:
             found[MISSING] += 1
         elif other is None:
             found[EXTRA] += 1
-        elif predicted.ops[one].kind != true.ops[other].kind:
+        elif predicted[one].kind != true[other].kind:
             found[WRONG_OP] += 1
         else:
-            found.update(_op_mistakes(predicted.ops[one], true.ops[other], paired))
+            found.update(_op_mistakes(predicted[one], true[other], paired))
     return found
+
+
+def line_ops(lines: np.ndarray) -> list[Op]:
+    """The ops that the thesis's lines [15, 5] of one program write, as far as they say.
+
+    Functions are templates, and nothing is said of constants and encodings. A line may be no op
+    that there is: variables that are missing have the number -1, and superfluous ones are left out.
+    """
+    ops = []
+    for kind, *arguments, _ in lines_text(lines):
+        if kind == NA:
+            continue
+        refs = [_VARIABLES.index(symbol) for symbol in arguments if symbol in _VARIABLES]
+        functions = [symbol for symbol in arguments if symbol not in (NA, *_VARIABLES)]
+        operands = (*refs, -1, -1)[: ARITY[kind]]
+        ops.append(Op(kind, operands, functions[0] if functions else None, None))
+    return ops
 
 
 def _op_mistakes(predicted: Op, true: Op, paired: dict[int, int]) -> Iterable[str]:
@@ -163,20 +189,22 @@ class MistakeReport:
     confusion: np.ndarray
 
 
-def report(predicted: Sequence[Program | None], true: Sequence[Program]) -> MistakeReport:
-    """Counts the mistakes of many programs."""
+def report(predicted: Sequence[Sequence[Op] | None], true: Sequence[Sequence[Op]]) -> MistakeReport:
+    """Counts the mistakes of many programs, given as their ops; None is no program."""
     counts: Counter[str] = Counter()
     with_kind: Counter[str] = Counter()
     confusion = np.zeros((len(CONFUSION_NAMES),) * 2, dtype=np.int64)
     wrong = 0
     for one, other in zip(predicted, true, strict=True):
-        found = mistakes(one, other)
+        ops = one if one is not None else ()
+        found = op_mistakes(ops, other)
+        found[INVALID] += one is None
+        found = +found
         wrong += bool(found)
         counts.update(found)
         with_kind.update(found.keys())
-        ops = one.ops if one is not None else ()
-        for left, right in align(ops, other.ops):
-            row = len(KINDS) if right is None else KINDS.index(other.ops[right].kind)
+        for left, right in align(ops, other):
+            row = len(KINDS) if right is None else KINDS.index(other[right].kind)
             column = len(KINDS) if left is None else KINDS.index(ops[left].kind)
             confusion[row, column] += 1
     return MistakeReport(

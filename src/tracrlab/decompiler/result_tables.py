@@ -10,7 +10,7 @@ import pandas as pd
 
 from tracrlab.decompiler.checking import PLAUSIBLE, VERIFIED
 from tracrlab.decompiler.metrics import count_slots, score, score_by_ops, score_table
-from tracrlab.decompiler.mistakes import CONFUSION_NAMES, report
+from tracrlab.decompiler.mistakes import CONFUSION_NAMES, MistakeReport, line_ops, report
 from tracrlab.decompiler.predictions import Predictions
 from tracrlab.decompiler.published import PUBLISHED
 
@@ -114,11 +114,19 @@ def by_ops_table(many: Sequence[Predictions]) -> pd.DataFrame:
     return pd.DataFrame(rows).round(2)
 
 
+def _report(one: Predictions) -> MistakeReport:
+    """Mistakes of first answers; lines that are no program are judged as lines all the same."""
+    if one.description.get("method") == "lines":
+        predicted, true = ([line_ops(x) for x in many] for many in (one.lines, one.true_lines))
+        return report(predicted, true)
+    return report([p and p.ops for p in one.first], [program.ops for program in one.true])
+
+
 def mistakes_table(many: Sequence[Predictions]) -> pd.DataFrame:
     """How often each kind of mistake is made in first answers (thesis, Table 5.1)."""
     rows = []
     for one in many:
-        found = report(one.first, one.true)
+        found = _report(one)
         rows += _named(
             one,
             [
@@ -139,7 +147,7 @@ def confusion_table(many: Sequence[Predictions]) -> pd.DataFrame:
     """True op by predicted op, once aligned, one row a pair; none is a missing or extra line."""
     rows = []
     for one in many:
-        confusion = report(one.first, one.true).confusion
+        confusion = _report(one).confusion
         rows += _named(
             one,
             [

@@ -66,6 +66,7 @@ def accuracy_by_ops_figure(table: pd.DataFrame) -> Figure:
                 )
             axis.set_title(f"{zoo}: {title}", loc="left")
             axis.set_ylim(-3, 103)
+            axis.set_xlim(table["ops"].min() - 0.3, table["ops"].max() + 0.3)
             axis.set_xticks(sorted(set(table["ops"])))
         row[0].set_ylabel("%")
         _write_counts(row[0], part)
@@ -193,7 +194,15 @@ def _draw_program(
             if side == "predicted" and text != other:
                 colour = _WRONG
             axis.add_patch(
-                Rectangle((start, row), width, 1, facecolor=colour, edgecolor="0.75", linewidth=0.4)
+                Rectangle(
+                    (start, row),
+                    width,
+                    1,
+                    facecolor=colour,
+                    edgecolor="0.75",
+                    linewidth=0.4,
+                    clip_on=False,
+                )
             )
             shown = "" if text == "NA" else printed(text)
             axis.text(start + 0.03, row + 0.53, shown, va="center", size=SMALL)
