@@ -122,7 +122,9 @@ def variable_table(
             numbers = injected.numbers.get(variable.name, ())
             truth = true_numbers(variable, own[:, number], numbers)
             known = truth >= 0
-            if not variable.numerical:
+            if variable.numerical:
+                known &= bool(rows_of(alignment, variable.directions))
+            else:
                 aligned = np.isin(variable.directions, alignment.directions)
                 known &= np.append(aligned, False)[truth]
             seen.setdefault(number, []).append(truth[known])
