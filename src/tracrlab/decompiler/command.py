@@ -41,7 +41,8 @@ def decompile(
     Candidates are run beside the model on every input of its domain (4,096 seeded ones where there
     are more). verified: right at every position; plausible: at nine of ten; none: less.
 
-    Example: tracrlab compile hist --out hist.safetensors && tracrlab decompile hist.safetensors
+    Example: tracrlab compile hist --vocab 0,1,2,3,4 --out hist.safetensors
+    && tracrlab decompile hist.safetensors
     """
     from tracrlab.compiler import CompiledModel
     from tracrlab.decompiler.decompiling import SHIPPED, Decompiler, Search
