@@ -22,6 +22,7 @@ RATES = {
             "batch": 16,
             "core_seconds_per_step": {"finetune_kl": 0.25, "interchange": 0.5},
         },
+        "decompiler": {"core_seconds_per_sample": {"tokens 0.5M": 0.005}},
     },
     "gpu": {"a40": {"inject": {"measured": 0.1}}},
 }
@@ -38,6 +39,11 @@ CONFIG = {
         "steps": 1000,
         "batch": 32,
         "library": {"programs": ["hist"], "seeds": 1, "widths": 3, "steps": 1000, "batch": 16},
+    },
+    "decompiler": {
+        "zoos": ["standard", "natural"],
+        "methods": ["tokens"],
+        "tokens": {"size": "0.5M", "steps": 1000, "batch": 32, "fine_tuning": {"steps": 500}},
     },
     "injection": {
         "tasks": ["count", "addition"],
@@ -76,11 +82,14 @@ def test_plan_by_hand(rates):
     # 4 runs of 1,000 steps of 32 inputs: 1.28 s; 3 runs of 16: 0.48 s.
     assert table["superposition study (CPU)"][:4] == ("1", "", "4", "0.0031")
     assert table["its library programs (CPU)"][:4] == ("1", "", "3", "0.0029")
+    # 1,500 steps of 32 samples of 5 ms, and 2 jobs: 260 s.
+    trained = table["decompilers, tokens 0.5M (CPU)"]
+    assert trained == ("2", "", "2", "0.072", "", "3 min", "")
     # 4 runs of 1,000 steps of twice 0.5 s, and 4 jobs: 4,040 s.
     assert table["inject, interchange (CPU)"] == ("4", "", "4", "1.1", "", "17 min", "")
     assert table["pretrain tiny (CPU)"][3] == "not measured"
-    # 330 + 25 + 420 + 210 + 110 + 11 + 10 + 1,010 s, one after the other.
-    total = ("273", "11", "", "12", "", "36 min", "250 MB")
+    # 330 + 25 + 420 + 210 + 110 + 11 + 10 + 130 + 1,010 s, one after the other.
+    total = ("275", "11", "", "12", "", "38 min", "250 MB")
     assert table["total, 1 step left out"] == total
     # 55 a second on 12 threads: 218,182 core-seconds, 57 minutes on 64 cores.
     assert table["the thesis's rate for this zoo"][2:6] == ("1,000,000", "61", "", "57 min")
@@ -120,7 +129,12 @@ def test_what_was_not_measured_has_no_figure(rates):
 def test_the_delivered_rates_cover_what_the_papers_configuration_can_be_told(capsys):
     table = planning.plan_table(load_config("config/paper.yaml"), cores=256, gpus=8)
     unknown = [row[0] for row in table if planning.UNKNOWN in row]
-    assert unknown == ["inject, finetune_kl (gpt2-large)", "inject, tracr_injection (gpt2-large)"]
+    assert unknown == [
+        "decompilers, lines 700M",
+        "decompilers, tokens 125M",
+        "inject, finetune_kl (gpt2-large)",
+        "inject, tracr_injection (gpt2-large)",
+    ]
     assert planning.sources()[-1] == "GPUs: no GPU was there to measure on"
 
 

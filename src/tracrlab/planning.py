@@ -103,6 +103,7 @@ def steps(config: Config, gpu_model: str = "a40") -> Iterator[Step]:
     yield from _zoo_steps(config)
     yield from _student_steps(config)
     yield from _study_steps(config)
+    yield from _decompiler_steps(config)
     yield from _injection_steps(config, gpu_model)
 
 
@@ -162,6 +163,8 @@ def _runs(scale: StudyScale, name: str) -> int:
 
 
 def _injection_steps(config: Config, gpu_model: str) -> Iterator[Step]:
+    from tracrlab.tasks.registry import task_names
+
     own = config.injection
     if own.base == "tiny":
         yield Step("pretrain tiny (CPU)", 1, 1, None)
@@ -169,16 +172,40 @@ def _injection_steps(config: Config, gpu_model: str) -> Iterator[Step]:
     rate = measured_rates()["trained"]["injection"]
     known = {"layers": rate["layers"], "width": rate["width"]}
     on_cpu = own.base == "tiny" and {name: getattr(own.tiny, name) for name in known} == known
-    runs = len(own.tasks) * own.seeds
+    trained = [own.of_task(task) for task in task_names(own.tasks)]
+    steps = own.seeds * sum(task.steps for task in trained)
+    examples = own.seeds * sum(task.steps * task.batch for task in trained)
+    runs = len(trained) * own.seeds
     for method in own.methods:
-        name, jobs = f"inject, {method}", runs
+        name = f"inject, {method}"
         if on_gpu is not None:
-            yield Step(f"{name} ({gpu_model})", jobs, runs, runs * own.steps * on_gpu, gpus=1)
+            yield Step(f"{name} ({gpu_model})", runs, runs, steps * on_gpu, gpus=1)
         elif on_cpu:
-            step = rate["core_seconds_per_step"][method] * own.batch / rate["batch"]
-            yield Step(f"{name} (CPU)", jobs, runs, runs * own.steps * step)
+            seconds = examples * rate["core_seconds_per_step"][method] / rate["batch"]
+            yield Step(f"{name} (CPU)", runs, runs, seconds)
         else:
-            yield Step(f"{name} ({own.base})", jobs, runs, None, gpus=1)
+            yield Step(f"{name} ({own.base})", runs, runs, None, gpus=1)
+
+
+def _decompiler_steps(config: Config) -> Iterator[Step]:
+    """The trainings; a size that was not measured has no figure."""
+    own = config.decompiler
+    rates = measured_rates()["trained"]["decompiler"]
+    for method in own.methods:
+        training = getattr(own, method)
+        samples = runs = 0
+        for zoo, name in own.runs():
+            if own.method_of(name) != method:
+                continue
+            variant = own.variants.get(name)
+            steps = training.steps if zoo == "standard" else training.fine_tuning.steps
+            samples += training.batch * ((variant.steps if variant else None) or steps)
+            runs += 1
+        rate = rates["core_seconds_per_sample"].get(f"{method} {training.size}")
+        # A rate of a core says nothing of a GPU.
+        seconds = None if rate is None or own.gpus else samples * rate
+        what = f"decompilers, {method} {training.size}" + ("" if own.gpus else " (CPU)")
+        yield Step(what, runs, runs, seconds, gpus=own.gpus)
 
 
 def plan_table(config: Config, cores: int = 2, gpus: int = 0) -> list[tuple[str, ...]]:
