@@ -124,7 +124,10 @@ def test_the_best_candidate():
     assert checker.check(nearly).verdict == PLAUSIBLE
     found = checker.best([candidates[0], Candidate(nearly, -9.0), candidates[0]])
     # What `nearly` begins with is right.
-    assert (found.candidate, found.tried) == (Candidate(Program.from_text(IS_TWO), -9.0), 2)
+    assert (found.candidate, found.tried) == (Candidate(Program.from_text(IS_TWO), -9.0), 3)
+    # A candidate that is right as it is comes before the part of an earlier one.
+    found = checker.best([Candidate(nearly, -1.0), candidates[0], candidates[1]])
+    assert (found.candidate, found.tried) == (candidates[1], 3)
     assert checker.best([]) is None
 
 

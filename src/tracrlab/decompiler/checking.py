@@ -175,7 +175,7 @@ class Checker:
         return best
 
     def best(self, candidates: Iterable[Candidate]) -> Answer | None:
-        """Executes candidates and their parts in turn, until one is verified.
+        """Executes candidates in turn, until one is verified as a whole; their parts come second.
 
         Returns:
           the first that is verified; else the best verdict, then the largest agreement, then the
@@ -186,10 +186,10 @@ class Checker:
         for candidate in candidates:
             program, result = self.check_parts(candidate.program)
             tried += 1
+            if result.verdict == VERIFIED and program == candidate.program:
+                return Answer(candidate, result, tried)
             if best is None or _rank(result) > _rank(best[1]):
                 best = replace(candidate, program=program), result
-            if result.verdict == VERIFIED:
-                break
         return None if best is None else Answer(*best, tried)
 
 

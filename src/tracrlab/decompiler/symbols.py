@@ -73,9 +73,8 @@ class Numbering:
         ops = []
         for op in program.ops:
             given = [holds_symbols[ref] for ref in op.operands]
-            if given[0]:
-                op = op._replace(function=self._function(op.function))
-            ops.append(op)
+            function = self._function(op.function) if given[0] else op.function
+            ops.append(op._replace(function=function))
             holds_symbols.append(_gives_symbols(op, given))
         return Program.of(ops, program.names)
 
