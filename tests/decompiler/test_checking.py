@@ -121,6 +121,34 @@ def test_the_best_candidate():
     first = checker.best(candidates)
     assert (first.candidate, first.tried) == (candidates[1], 2)
     assert checker.best(candidates[:1]).check.verdict == NONE
-    plausible = checker.best([candidates[0], Candidate(nearly, -9.0), candidates[0]])
-    assert (plausible.candidate.program, plausible.tried) == (nearly, 3)
+    assert checker.check(nearly).verdict == PLAUSIBLE
+    found = checker.best([candidates[0], Candidate(nearly, -9.0), candidates[0]])
+    # What `nearly` begins with is right.
+    assert (found.candidate, found.tried) == (Candidate(Program.from_text(IS_TWO), -9.0), 3)
+    # A candidate that is right as it is comes before the part of an earlier one.
+    found = checker.best([Candidate(nearly, -1.0), candidates[0], candidates[1]])
+    assert (found.candidate, found.tried) == (candidates[1], 3)
     assert checker.best([]) is None
+
+
+NARROWED = """
+t = Map(x > 1, tokens) : numerical
+s = Select(indices, indices, key == query)
+a = Aggregate(s, t) : numerical
+m = LinearSequenceMap(1 * x + {} * y, t, a) : numerical
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "ops"),
+    [
+        ("t = Map(x == 2, tokens)\na = Map(1 / x, t)", 1),  # undefined at its end
+        ("t = Map(x == 1, tokens)\na = Map(x, t)", 2),  # equal ones: the whole
+        (NARROWED.format(1), 1),
+        (NARROWED.format(0), 4),  # right as it is, though a part of it is too
+    ],
+)
+def test_parts_of_a_candidate(text, ops):
+    program, check = Checker(of(IS_TWO)).check_parts(Program.from_text(text))
+    assert len(program) == ops
+    assert Checker(of(IS_TWO)).check(program) == check

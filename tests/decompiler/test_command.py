@@ -1,6 +1,8 @@
 """`tracrlab decompile` and `tracrlab decompiler ...` as a person uses them."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -49,6 +51,19 @@ def test_decompile_as_json(model, knowing):
     assert Program.from_text(record["program"]) == table(1).program
     assert (record["verdict"], record["agreement"], record["inputs"]) == ("verified", 1.0, 120)
     assert 0 < record["confidence"] <= 1
+
+
+def test_decompile_imports_no_library_that_it_does_not_need(model):
+    """The first answer takes seconds, which imports are most of."""
+    code = (
+        "import sys; from tracrlab.cli import app; app(sys.argv[1:], standalone_mode=False); "
+        "print({'transformers', 'datasets', 'jax', 'accelerate', 'torch._dynamo'} & {*sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "decompile", str(model)],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "set()"
 
 
 def test_what_decompile_refuses(model, knowing, tmp_path):

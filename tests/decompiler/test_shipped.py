@@ -8,6 +8,8 @@ import pytest
 from tracrlab.compiler import compile_table
 from tracrlab.decompiler.decompiling import SHIPPED, Decompiler, Search
 from tracrlab.decompiler.model_folder import CONFIG_FILE, MODEL_FILE, load
+from tracrlab.rasp import Domain, Program, evaluate
+from tracrlab.rasp.library import LIBRARY
 from tracrlab.rasp.sampler import SamplerSettings, sample
 
 ROOT = Path(__file__).parents[2]
@@ -48,3 +50,16 @@ def test_fresh_programs_are_written_and_verified(shipped):
     answers = shipped.decompile(models, Search(8, 32))
     assert all(answer.program is not None for answer in answers)
     assert sum(answer.verdict == "verified" for answer in answers) >= 4
+
+
+@pytest.mark.parametrize("name", ["hist", "frac_prevs", "length"])
+def test_library_programs_over_letters_come_back(shipped, name):
+    """It was trained on numbers alone, over another vocabulary; execution says what is right."""
+    entry = LIBRARY[name]
+    model = compile_table(evaluate(entry.program, Domain(entry.vocab, entry.max_seq_len)))
+    [answer] = shipped.decompile([model], Search(8, 64))
+    assert answer.verdict == "verified"
+    assert answer.program == entry.program
+    assert Program.from_text(answer.program.text()) == answer.program
+    again = compile_table(evaluate(answer.program, Domain(entry.vocab, entry.max_seq_len)))
+    assert again.apply(entry.example) == pytest.approx(entry.expected)

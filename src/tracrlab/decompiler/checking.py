@@ -2,6 +2,8 @@
 
 The weights are run once on the inputs of their domain (all of them, or 4,096 seeded ones where
 there are more); a candidate is evaluated on the same inputs. No true program is needed, or known.
+Where a candidate is wrong, so is perhaps only its end: every sequence that it computes on its way
+is compared too.
 
 - *verified*: the candidate and the weights agree at every position of every input, None and numbers
   as strictly as for a compiled model (`tracrlab.compiler.verification`);
@@ -13,7 +15,7 @@ there are more); a candidate is evaluated on the same inputs. No true program is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,8 +23,9 @@ from tracrlab.compiler.model import BOS, PAD, PRESENT, CompiledModel
 from tracrlab.compiler.verification import BATCH, TOLERANCE, compare_outputs, model_inputs
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
-from tracrlab.rasp.program import CATEGORICAL, Program
-from tracrlab.rasp.truth_table import evaluate
+from tracrlab.rasp.program import CATEGORICAL, FIRST_OP, Program
+from tracrlab.rasp.tables import SOpTable, Table
+from tracrlab.rasp.truth_table import TruthTable, evaluate_op, input_tables
 
 VERIFIED, PLAUSIBLE, NONE = "verified", "plausible", "none"
 VERDICTS = (VERIFIED, PLAUSIBLE, NONE)
@@ -65,7 +68,7 @@ class Answer:
     """A candidate with what execution says of it.
 
     Attributes:
-      candidate: the program and its probability.
+      candidate: the program, or the better part of one, and the probability of the whole.
       check: the result of execution.
       tried: how many candidates were executed until this one was chosen.
     """
@@ -117,13 +120,31 @@ class Checker:
 
     def check(self, program: Program) -> Check:
         """Executes a candidate."""
-        try:
-            table = evaluate(program, self.domain)
-        except (TracrLabError, OverflowError) as error:
-            return Check(NONE, 0.0, 0, str(error))
-        if self.model.output_encoding != CATEGORICAL and not table.output.numeric:
+        tables, reason = self._run(program)
+        return self._compare(program, tables[-1], reason)
+
+    def _run(self, program: Program) -> tuple[list[Table | None], str]:
+        """Evaluates every op that can be: None for others, and why the first of them cannot."""
+        tables: list[Table | None] = list(input_tables(self.domain))
+        reason = ""
+        for op, name in zip(program.ops, program.names, strict=True):
+            table = None
+            if all(tables[ref] is not None for ref in op.operands):
+                try:
+                    table = evaluate_op(op, tables, self.domain, name)
+                except (TracrLabError, OverflowError) as error:
+                    reason = reason or str(error)
+            tables.append(table)
+        return tables, reason
+
+    def _compare(self, program: Program, output: Table | None, reason: str = "") -> Check:
+        """Compares the weights with a program's output; None where it cannot be evaluated."""
+        if output is None:
+            return Check(NONE, 0.0, 0, reason)
+        if self.model.output_encoding != CATEGORICAL and not output.numeric:
             reason = "its output is not a number, and that of the model is"
             return Check(NONE, 0.0, 0, reason)
+        table = TruthTable(program, self.domain, (output,))
         wrong, _ = compare_outputs(self.model, self._logits, table, self._rows)
         mistakes = int(np.count_nonzero(wrong))
         agreement = 1 - mistakes / self._positions
@@ -135,21 +156,42 @@ class Checker:
             verdict = NONE
         return Check(verdict, agreement, len(self._rows))
 
+    def check_parts(self, program: Program) -> tuple[Program, Check]:
+        """Executes a candidate and, where it is not verified, every program that it begins with.
+
+        Returns:
+          the candidate, or the program ending at an earlier op of it that does better; the first of
+          equals, the candidate before all.
+        """
+        tables, reason = self._run(program)
+        best = program, self._compare(program, tables[-1], reason)
+        for number, table in enumerate(tables[FIRST_OP:-1]):
+            if best[1].verdict == VERIFIED:
+                break
+            if isinstance(table, SOpTable):
+                part = Program.of(program.ops[: number + 1])
+                check = self._compare(part, table)
+                best = max(best, (part, check), key=lambda one: _rank(one[1]))
+        return best
+
     def best(self, candidates: Iterable[Candidate]) -> Answer | None:
-        """Executes candidates in turn, until one is verified.
+        """Executes candidates in turn, until one is verified as a whole; their parts come second.
 
         Returns:
           the first that is verified; else the best verdict, then the largest agreement, then the
           first; None if there is no candidate.
         """
-        best: tuple[tuple[int, float], Candidate, Check] | None = None
+        best: tuple[Candidate, Check] | None = None
         tried = 0
         for candidate in candidates:
-            result = self.check(candidate.program)
+            program, result = self.check_parts(candidate.program)
             tried += 1
-            rank = (-VERDICTS.index(result.verdict), result.agreement)
-            if best is None or rank > best[0]:
-                best = rank, candidate, result
-            if result.verdict == VERIFIED:
-                break
-        return None if best is None else Answer(best[1], best[2], tried)
+            if result.verdict == VERIFIED and program == candidate.program:
+                return Answer(candidate, result, tried)
+            if best is None or _rank(result) > _rank(best[1]):
+                best = replace(candidate, program=program), result
+        return None if best is None else Answer(*best, tried)
+
+
+def _rank(check: Check) -> tuple[int, float]:
+    return -VERDICTS.index(check.verdict), check.agreement

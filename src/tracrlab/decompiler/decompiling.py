@@ -57,7 +57,7 @@ class Answer:
     Attributes:
       lines: the meta-model's first answer as the thesis's lines, int64 [15, 5].
       first: its most probable program, from the weights alone; None where it wrote no program.
-      chosen: the program that execution chose; `first` where nothing was executed.
+      chosen: the program, or part of one, that execution chose; `first` where nothing was executed.
       check: what execution says of `chosen`; None where nothing was executed.
       tried: how many candidates were executed.
     """
@@ -75,7 +75,10 @@ class Answer:
 
     @property
     def confidence(self) -> float:
-        """The meta-model's probability of the answer, from 0 to 1."""
+        """The meta-model's probability of the candidate that was chosen, from 0 to 1.
+
+        Where only a part of it was taken, of the whole.
+        """
         return math.exp(min(self.chosen.log_probability, 0.0)) if self.chosen else 0.0
 
     @property

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import GPT2Config, GPT2Model
 
 from tracrlab.decompiler.program_encoding import MAX_LINES, SLOT_VOCABULARIES
 from tracrlab.decompiler.weight_blocks import BLOCK, WIDTH
@@ -62,6 +61,9 @@ class LineModel(nn.Module):
     """The thesis's meta-model."""
 
     def __init__(self, settings: LineModelSettings):
+        # Its import takes seconds, and a folder of the other meta-model is loaded without it.
+        from transformers import GPT2Config, GPT2Model
+
         super().__init__()
         self.settings = settings
         config = GPT2Config(

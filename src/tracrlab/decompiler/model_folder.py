@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from tracrlab.decompiler.building import build
 from tracrlab.decompiler.program_encoding import SLOT_VOCABULARIES
@@ -128,7 +129,8 @@ def load(folder: str | Path, device: torch.device | str = "cpu") -> Trained:
     folder = Path(folder)
     description, digest = _read_config(folder)
     weights = _read_weights(folder, digest)
-    with torch.device("meta"):  # shapes first: nothing is allocated that the file does not fill
+    # Shapes first: nothing is allocated that the file does not fill.
+    with torch.device("meta"), _WithoutInitialisation():
         wanted = _built(folder, description).state_dict()
     shapes = {name: tuple(value.shape) for name, value in wanted.items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
@@ -151,6 +153,20 @@ def encodings() -> dict[str, str]:
         name: hashlib.sha256("\n".join(symbols).encode()).hexdigest()[:16]
         for name, symbols in (("tokens", VOCABULARY), ("lines", lines), ("blocks", blocks))
     }
+
+
+class _WithoutInitialisation(TorchFunctionMode):
+    """Leaves parameters as they are allocated.
+
+    Drawing random numbers for parameters without storage makes torch import its compiler, which
+    takes longer than all else that loading does.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == nn.init.__name__:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def _built(folder: Path, description: Description) -> nn.Module:

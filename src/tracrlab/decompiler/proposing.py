@@ -7,6 +7,7 @@ The weights are read once; how many candidates are wanted may grow afterwards.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Protocol
 
@@ -31,6 +32,7 @@ from tracrlab.decompiler.parameter_tokens import (
     pad_tokens,
 )
 from tracrlab.decompiler.program_encoding import line_form
+from tracrlab.decompiler.symbols import Numbering
 from tracrlab.decompiler.weight_blocks import BLOCK, encode_blocks
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.program import CATEGORICAL
@@ -112,16 +114,41 @@ def _line_log_probability(logits: list[torch.Tensor], lines: torch.Tensor) -> to
     return (total * used).sum(dim=1) + (no_op * ended).sum(dim=1)
 
 
+class OwnSymbolProposals:
+    """What was proposed for numbered symbols, in the symbols of each model."""
+
+    def __init__(self, numbered: Proposals, numberings: Sequence[Numbering]):
+        self._numbered, self._numberings = numbered, numberings
+
+    def candidates(self, rows: Sequence[int], count: int) -> list[list[Candidate]]:
+        found = self._numbered.candidates(rows, count)
+        return [
+            [replace(one, program=self._numberings[row].translated(one.program)) for one in each]
+            for row, each in zip(rows, found, strict=True)
+        ]
+
+    def lines(self, first: Sequence[Candidate | None]) -> np.ndarray:
+        return self._numbered.lines(first)
+
+
 def read(
     model: nn.Module, description: Description, grammar: Grammar, models: Sequence[CompiledModel]
 ) -> Proposals:
-    """Reads models with a meta-model.
+    """Reads models with a meta-model, which sees numbers in place of their symbols.
 
     Raises:
       TracrLabError: if one of them is larger than the meta-model's limits.
     """
     for one in models:
         check_size(one, description)
+    numberings = [Numbering.of(one) for one in models]
+    numbered = [numbering.numbered(one) for numbering, one in zip(numberings, models, strict=True)]
+    return OwnSymbolProposals(_read_numbered(model, grammar, numbered), numberings)
+
+
+def _read_numbered(
+    model: nn.Module, grammar: Grammar, models: Sequence[CompiledModel]
+) -> Proposals:
     if isinstance(model, LineModel):
         steps = [encode_blocks(one.architecture, _flat(one)) for one in models]
         return LineProposals(model, grammar, *pad_blocks(steps))
