@@ -205,7 +205,8 @@ def test_the_schedule_by_hand():
 
 def test_the_reference_is_the_model_as_it_was(data):
     model = StreamModel(gpt2())
-    batches = Batch(*(np.zeros(0, dtype=np.int64),) * 9, None, np.array([3, 7]), PLACES)
+    none = np.zeros(0, dtype=np.int64)
+    batches = Batch(*(none,) * 9, None, np.array([3, 7]), PLACES, none)
     with torch.no_grad():
         logits = model.model(torch.from_numpy(data.text[[3, 7]])).logits
         expected = logits[np.arange(2)[:, None], PLACES].flatten(0, 1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.students.conftest import teacher, teachers
+from tracrlab.checkpoint_files import previous_of, remove_checkpoint
 from tracrlab.compiler import verify
 from tracrlab.compiler.architecture import Layer
 from tracrlab.compiler.verification import Verification
@@ -109,7 +110,7 @@ def test_a_killed_job_goes_on_from_its_checkpoint(tmp_path):
     whole = {one.id: one for one in made(Compression(0.7, "random"))}
     path = tmp_path / "state"
     for chunks in (1, 2, 4):
-        path.unlink(missing_ok=True)
+        remove_checkpoint(path)
         checkpoint = Checkpoint(path, "settings")
         looks = 0
 
@@ -138,7 +139,8 @@ def test_a_checkpoint_of_other_settings_is_not_used_and_a_damaged_one_is_named(t
     checkpoint.write([])
     assert Checkpoint(path, "settings").given
     assert not Checkpoint(path, "other settings").given
-    path.write_bytes(path.read_bytes()[:100])
+    for kept in (path, previous_of(path)):
+        kept.write_bytes(path.read_bytes()[:100])
     with pytest.raises(TracrLabError, match=r"state is damaged .*delete it to begin again"):
         Checkpoint(path, "settings")
 

@@ -1,7 +1,6 @@
 """Where the machine refuses, a command ends in one sentence and earlier results stay whole."""
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -28,20 +27,24 @@ AS_NOBODY += ["--inh-caps", CAPABILITY, "--ambient-caps", CAPABILITY]
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
 
 
-def tracrlab(name, out, prepare=None, user=()):
-    """A command as a person calls it, under limits."""
+def limited(limit):
+    """The words before a command that runs under limits."""
+    return ["prlimit", *limit] if limit else []
+
+
+def tracrlab(name, out, limit=(), user=()):
+    """A command as a person calls it, under limits: options of prlimit."""
     words = [word.format(out=out) for word in COMMANDS[name]]
     if name == "sample":
         words += ["--config", SMALL]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
-        [*user, sys.executable, "-m", "tracrlab.cli", *words],
+        [*limited(limit), *user, sys.executable, "-m", "tracrlab.cli", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
-        preexec_fn=prepare,
         env=environment,
     )
 
@@ -84,11 +87,7 @@ def test_a_full_disk(name, full_disk, tmp_path, tally):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_limit_on_the_size_of_files(name, tmp_path, tally):
-    run = tracrlab(
-        name,
-        tmp_path / "out",
-        lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512)),
-    )
+    run = tracrlab(name, tmp_path / "out", ["--fsize=512"])
     one_sentence(run, str(tmp_path / "out"), "File too large", "ulimit -f")
     assert not list(tmp_path.iterdir())
     tally(8, "refusals of the machine, one sentence each", 1)
@@ -125,18 +124,14 @@ def test_a_read_only_file_system(tmp_path, tally):
     tally(8, "refusals of the machine, one sentence each", 1)
 
 
-@pytest.mark.parametrize(
-    ("limit", "most"), [(resource.RLIMIT_NOFILE, 12), (resource.RLIMIT_NPROC, 1)]
-)
-def test_a_limit_on_open_files_or_processes(limit, most, tmp_path, tally):
+@pytest.mark.parametrize("limit", ["--nofile=12", "--nproc=1"])
+def test_a_limit_on_open_files_or_processes(limit, tmp_path, tally):
     """It ends well or in a sentence; what is there is whole either way."""
     earlier = tmp_path / "earlier.csv"
     earlier.write_text("whole")
     tmp_path.chmod(0o777)
-    user = AS_NOBODY if limit == resource.RLIMIT_NPROC else ()
-    run = tracrlab(
-        "sample", tmp_path / "out", lambda: resource.setrlimit(limit, (most, most)), user
-    )
+    user = AS_NOBODY if limit.startswith("--nproc") else ()
+    run = tracrlab("sample", tmp_path / "out", [limit], user)
     assert "Traceback" not in run.stderr, run.stderr[-3000:]
     assert run.returncode in (0, 2), run.stderr[-2000:]
     assert earlier.read_text() == "whole"
@@ -149,12 +144,11 @@ def test_an_earlier_zoo_is_whole_after_a_failed_step(zoo_copy, tally):
     before = shard.read_bytes()
     words = ["zoo", "build", str(zoo_copy.selected[0]), "--out", str(shard)]
     run = subprocess.run(
-        [sys.executable, "-m", "tracrlab.cli", *words],
+        [*limited(["--fsize=4096"]), sys.executable, "-m", "tracrlab.cli", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
     )
     one_sentence(run, str(shard), "File too large")
     assert shard.read_bytes() == before

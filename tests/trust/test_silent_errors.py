@@ -38,6 +38,7 @@ METRICS = {
     },
     "injection.losses": {
         "answer_loss": "injection/test_losses.py::test_cross_entropy_by_hand",
+        "sampled_answer_loss": "injection/test_losses.py::test_a_sample_of_all",
         "alignment_loss": "injection/test_losses.py::test_cosine_loss_by_hand",
         "text_loss": "injection/test_losses.py::test_divergence_by_hand",
     },

@@ -58,7 +58,8 @@ def wrong_values(entry: dict) -> Iterator[tuple[str, Any]]:
     """Values that a schema entry does not allow, each with the way in which it is wrong."""
     choices = alternatives(entry)
     types = {choice.get("type") for choice in choices}
-    yield "null", None
+    if "null" not in types:
+        yield "null", None
     if "object" not in types:
         yield "a mapping", {"x": 1}
     else:

@@ -88,7 +88,7 @@ def _write_counts(axis: Axes, part: pd.DataFrame) -> None:
             textcoords="offset points",
             ha="center",
             color=GREY,
-            size=SMALL - 1,
+            size=SMALL,
         )
 
 
@@ -143,7 +143,7 @@ def _draw_confusion(axis: Axes, counts: np.ndarray) -> None:
                 text,
                 ha="center",
                 va="center",
-                size=SMALL - 1,
+                size=SMALL,
                 color="white" if value > 60 else "black",
             )
 

@@ -7,18 +7,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tracrlab.figures.style import BLUE, ORANGE, PAGE, new_figure, styled
+from tracrlab.figures.style import ORANGE, PAGE, new_figure, styled
 from tracrlab.students.outcomes import OUTCOMES
 
-#: From stored (blue) to refused (orange and darker).
+#: From stored (blues) to refused (oranges and brown).
 COLOURS = {
-    "exact": BLUE,
-    "exact_refined": "#5BA3CF",
-    "accepted": "#9CC9E3",
-    "accepted_refined": "#D2E6F2",
-    "loss": "#F3D08A",
+    "exact": "#08406B",
+    "exact_refined": "#2B83BF",
+    "accepted": "#86BDE0",
+    "accepted_refined": "#DDECF6",
+    "loss": "#F5D99A",
     "accuracy": ORANGE,
-    "not_finite": "#5A3A00",
+    "not_finite": "#4A2F00",
 }
 _NAMES = {
     "exact": "exact on every input",

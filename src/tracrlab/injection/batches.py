@@ -66,6 +66,7 @@ class Batch:
       donors: the row that each row is swapped with, -1 for none [rows]; None in a whole batch,
         where it is the row before.
       weights: what each loss counts by in a part of a batch (`sharing.share`).
+      whole_codes: `codes` of the whole batch, in a part of one.
     """
 
     tokens: np.ndarray
@@ -83,6 +84,7 @@ class Batch:
     negatives: np.ndarray
     donors: np.ndarray | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
+    whole_codes: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

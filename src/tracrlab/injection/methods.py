@@ -163,7 +163,8 @@ class InjectionStep(nn.Module):
         with torch.autocast(device.type, enabled=False):
             codes = _tensor(batch.codes, device)
             if self.variable_loss is not None:
-                return self.variable_loss(self.linear_map, torch.stack(streams), codes)
+                whole = None if batch.whole_codes is None else _tensor(batch.whole_codes, device)
+                return self.variable_loss(self.linear_map, torch.stack(streams), codes, whole)
             mapped = self.linear_map(torch.stack(streams))
             compiled = self.targets(codes)
             return alignment_loss(mapped, compiled, self.terms.divisor)

@@ -56,6 +56,7 @@ def share(batch: Batch, process: int, processes: int, swapped: int = 0) -> Batch
         aligned_rows=local[batch.aligned_rows[aligned]],
         aligned_positions=batch.aligned_positions[aligned],
         codes=batch.codes[aligned],
+        whole_codes=batch.codes,
         patched=number[batch.patched[aligned]],
         patches=_patches(batch.patches, patched, local) if len(patched) else None,
         text=batch.text[windows],

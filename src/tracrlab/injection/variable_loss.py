@@ -64,16 +64,22 @@ class VariableLoss(nn.Module):
                 )
             self._parts.append((number, first, rows, scale))
 
-    def forward(self, linear_map: LinearMap, streams: Tensor, codes: Tensor) -> Tensor:
+    def forward(
+        self, linear_map: LinearMap, streams: Tensor, codes: Tensor, whole: Tensor | None = None
+    ) -> Tensor:
         """The loss.
 
         Args:
           linear_map: the map.
           streams: of the model, [stages, positions, width].
           codes: values of all variables, float32 [positions, variables].
+          whole: those of the whole batch, where these are a part of it. A variable without a value
+            at some positions then counts by its share of the batch's values, so that the mean of
+            the parts, each weighed by its positions, is the loss of the batch.
         """
         mapped = linear_map(functional.normalize(streams.float(), dim=-1))
-        terms = [self._term(mapped[first:], codes, *part) for first, part in self._split()]
+        whole = codes if whole is None else whole
+        terms = [self._term(mapped[first:], codes, whole, *part) for first, part in self._split()]
         if self._one:
             terms.append(((mapped[..., self._one[0]] - 1) ** 2).mean())
         found = [term for term in terms if term is not None]
@@ -83,17 +89,28 @@ class VariableLoss(nn.Module):
         return [(first, (number, rows, scale)) for number, first, rows, scale in self._parts]
 
     def _term(
-        self, mapped: Tensor, codes: Tensor, number: int, rows: list[int], scale: float
+        self,
+        mapped: Tensor,
+        codes: Tensor,
+        whole: Tensor,
+        number: int,
+        rows: list[int],
+        scale: float,
     ) -> Tensor | None:
-        own = codes[:, number]
-        places = getattr(self, f"place_{number}", None)
-        if places is None:
-            return ((mapped[..., rows[0]] - own) ** 2).mean() / scale
-        code = own.long()
-        place = places[torch.where(code < 0, len(places) - 1, code)]
-        known = place >= 0
-        if not known.any():
+        if not hasattr(self, f"place_{number}"):
+            return ((mapped[..., rows[0]] - codes[:, number]) ** 2).mean() / scale
+        in_batch = int((self._places(whole, number) >= 0).sum())
+        if not in_batch:
             return None
+        place = self._places(codes, number)
+        known = place >= 0
         logits = SHARPNESS * mapped[:, known][..., rows].flatten(0, 1)
         targets = place[known].repeat(len(mapped))
-        return functional.cross_entropy(logits, targets) / scale
+        total = functional.cross_entropy(logits, targets, reduction="sum") / len(mapped)
+        return total / in_batch * (len(whole) / len(codes)) / scale
+
+    def _places(self, codes: Tensor, number: int) -> Tensor:
+        """Which of its aligned directions each value of a categorical variable is; -1 for none."""
+        places = getattr(self, f"place_{number}")
+        code = codes[:, number].long()
+        return places[torch.where(code < 0, len(places) - 1, code)]
