@@ -26,12 +26,14 @@ from tracrlab.help_text import show_examples
 from tracrlab.injection.base_command import check_tasks, pretrain_tiny
 from tracrlab.injection.command import app as injection_app
 from tracrlab.injection.command import decode, evaluate, inject
+from tracrlab.options import ConfigOption, JsonOption, Tables
 from tracrlab.report.command import app as results_app
 from tracrlab.stopping import STOPPED_EXIT_CODE, StoppedError
 from tracrlab.students.command import app as students_app
 from tracrlab.students.command import compress, distil
 from tracrlab.students.study_command import app as study_app
 from tracrlab.terminal import red
+from tracrlab.zoo_command import app as zoo_app
 
 app = typer.Typer(
     help="Programs into transformer weights, and back.",
@@ -39,7 +41,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-zoo_app = typer.Typer(help="The steps that make a zoo; rules call them.", no_args_is_help=True)
 app.add_typer(zoo_app, name="zoo")
 figure_app.add_typer(injection_figure_app, name="injection")
 figure_app.command("decompiler-curves")(decompiler_curves)
@@ -59,15 +60,6 @@ app.add_typer(results_app, name="results")
 app.command("train-decompiler")(train_decompiler)
 app.command("decompiler-autoencoder")(autoencoder_row)
 
-ConfigOption = Annotated[
-    str,
-    typer.Option(
-        "--config", help="A YAML file, or a JSON object; what it leaves out has defaults."
-    ),
-]
-Outputs = Annotated[
-    list[Path], typer.Option("--out", help="File to write; .csv or .md. Give it again for more.")
-]
 ProgramArgument = Annotated[
     str,
     typer.Argument(
@@ -79,7 +71,6 @@ VocabOption = Annotated[
 ]
 LengthOption = Annotated[int | None, typer.Option(help="Longest input.")]
 CausalOption = Annotated[bool, typer.Option("--causal", help="Mask attention causally.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value, for a script.")]
 
 
 def main() -> None:
@@ -138,71 +129,9 @@ def sample(
         print(f"{sampled.program.text()}\n")
 
 
-@zoo_app.command("select")
-def zoo_select(
-    programs_dir: Annotated[Path, typer.Option(help="Folder of the sampled shards.")],
-    out_dir: Annotated[Path, typer.Option(help="Folder for the selected shards.")],
-    config: ConfigOption = "{}",
-) -> None:
-    """Take one program of each behaviour until the zoo is full, and cut splits and shards.
-
-    Example: tracrlab zoo select --programs-dir zoo/programs --out-dir zoo/selected --config
-    config/smoke.yaml
-    """
-    from tracrlab.config import load_config
-    from tracrlab.zoo.selecting import select_programs
-
-    configuration = load_config(config)
-    select_programs(
-        configuration,
-        shard_files(programs_dir, configuration.zoo.program_shards),
-        shard_files(out_dir, configuration.zoo.shards),
-    )
-
-
-@zoo_app.command("build")
-def zoo_build(
-    selected: Annotated[Path, typer.Argument(help="A shard of selected programs.")],
-    out: Annotated[Path, typer.Option(help="The zoo shard to write.")],
-    config: ConfigOption = "{}",
-) -> None:
-    """Compile and verify the programs of a selected shard.
-
-    Example: tracrlab zoo build zoo/selected/00000.parquet --out zoo/shards/00000.parquet
-    """
-    from tracrlab.config import load_config
-    from tracrlab.zoo.building import build_shard
-
-    build_shard(load_config(config), selected, out)
-
-
-@zoo_app.command("manifest")
-def zoo_manifest(
-    selected_dir: Annotated[Path, typer.Option(help="Folder of the selected shards.")],
-    shards_dir: Annotated[Path, typer.Option(help="Folder of the zoo's shards.")],
-    out: Annotated[Path, typer.Option(help="The manifest to write.")],
-    config: ConfigOption = "{}",
-) -> None:
-    """Write the manifest of finished shards: counts, configuration and checksums.
-
-    Example: tracrlab zoo manifest --selected-dir zoo/selected --shards-dir zoo/shards --out
-    zoo/manifest.json
-    """
-    from tracrlab.config import load_config
-    from tracrlab.zoo.manifest import write_manifest
-
-    configuration = load_config(config)
-    write_manifest(
-        configuration,
-        shard_files(selected_dir, configuration.zoo.shards),
-        shard_files(shards_dir, configuration.zoo.shards),
-        out,
-    )
-
-
 @zoo_app.command("stats")
 def zoo_stats(
-    manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")], out: Outputs
+    manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")], out: Tables
 ) -> None:
     """Count what is in a zoo: ops, functions, sizes, rejections.
 
@@ -214,24 +143,6 @@ def zoo_stats(
 
     rows, rejections, _ = load_rows(manifest)
     write_tables(statistics_table(rows, rejections), out)
-
-
-@zoo_app.command("leaks")
-def zoo_leaks(
-    manifests: Annotated[list[Path], typer.Argument(help="The manifests of all zoos.")],
-    out: Outputs,
-) -> None:
-    """Count the test programs that equal or behave like one in training; any is an error.
-
-    Example: tracrlab zoo leaks results/zoo/standard/manifest.json --out leaks.csv
-    """
-    from tracrlab.tables import write_tables
-    from tracrlab.zoo.leaks import leak_table, require_no_leak
-
-    table = leak_table(manifests)
-    print(table.to_string(index=False))
-    require_no_leak(table)
-    write_tables(table, out)
 
 
 @app.command()
@@ -478,11 +389,6 @@ def plan(
         return
     print(aligned(plan_table(configuration, cores, gpus)))
     print("\nThe rates are of\n  " + "\n  ".join(sources()))
-
-
-def shard_files(folder: Path, count: int) -> list[Path]:
-    """The files of the first shards in a folder: 00000.parquet, 00001.parquet ..."""
-    return [folder / f"{number:05d}.parquet" for number in range(count)]
 
 
 def _program_and_domain(program: str, vocab: str | None, length: int | None, causal: bool):

@@ -4,12 +4,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.zoo.conftest import make_zoo
-from tracrlab.cli import zoo_leaks
 from tracrlab.errors import TracrLabError
 from tracrlab.zoo.leaks import leak_table, require_no_leak
 from tracrlab.zoo.manifest import write_content
 from tracrlab.zoo.schema import open_parquet
 from tracrlab.zoo.writing import row_writer
+from tracrlab.zoo_command import zoo_leaks
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,10 @@ from typing import Annotated
 import typer
 
 from tracrlab.errors import TracrLabError
+from tracrlab.options import ConfigOption, Tables
 
 app = typer.Typer(help="Decompilers judged on test programs.", no_args_is_help=True)
 
-ConfigOption = Annotated[
-    str, typer.Option("--config", help="A YAML file, or a JSON object; the rest has defaults.")
-]
-Outputs = Annotated[
-    list[Path], typer.Option(help="Table to write; .csv or .md. Give it again for more.")
-]
 DeviceOption = Annotated[str, typer.Option(help="Where the meta-model runs: cpu or cuda.")]
 Files = Annotated[list[Path], typer.Argument(help="Files of predictions.")]
 Folder = Annotated[Path, typer.Argument(help="Folder of a trained decompiler.")]
@@ -110,7 +105,7 @@ def predict(
 
 
 @app.command()
-def table(predictions: Files, out: Outputs) -> None:
+def table(predictions: Files, out: Tables) -> None:
     """Write every zoo x every method, with the figures that papers report.
 
     Example: tracrlab decompiler table predictions.parquet --out decompiler_table.md
@@ -119,7 +114,7 @@ def table(predictions: Files, out: Outputs) -> None:
 
 
 @app.command("by_ops")
-def by_ops(predictions: Files, out: Outputs) -> None:
+def by_ops(predictions: Files, out: Tables) -> None:
     """Write the figures by number of ops.
 
     Example: tracrlab decompiler by_ops predictions.parquet --out by_ops.csv
@@ -128,7 +123,7 @@ def by_ops(predictions: Files, out: Outputs) -> None:
 
 
 @app.command()
-def mistakes(predictions: Files, out: Outputs) -> None:
+def mistakes(predictions: Files, out: Tables) -> None:
     """Count the kinds of mistake in wrong programs (thesis, Table 5.1).
 
     Example: tracrlab decompiler mistakes predictions.parquet --out mistakes.csv
@@ -137,7 +132,7 @@ def mistakes(predictions: Files, out: Outputs) -> None:
 
 
 @app.command()
-def confusion(predictions: Files, out: Outputs) -> None:
+def confusion(predictions: Files, out: Tables) -> None:
     """Count which op is written in place of which.
 
     Example: tracrlab decompiler confusion predictions.parquet --out confusion.csv
@@ -150,7 +145,7 @@ def library(
     folders: Annotated[
         list[Path], typer.Argument(help="Folders of trained decompilers, named by their methods.")
     ],
-    out: Outputs,
+    out: Tables,
     config: ConfigOption = "{}",
     device: DeviceOption = "cpu",
 ) -> None:

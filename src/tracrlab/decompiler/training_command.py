@@ -8,13 +8,7 @@ from typing import Annotated
 import typer
 
 from tracrlab.errors import TracrLabError
-
-ConfigOption = Annotated[
-    str,
-    typer.Option(
-        "--config", help="A YAML file, or a JSON object; what it leaves out has defaults."
-    ),
-]
+from tracrlab.options import ConfigOption
 
 
 def train_decompiler(

@@ -7,12 +7,8 @@ from typing import Annotated
 
 import typer
 
-ConfigOption = Annotated[
-    str,
-    typer.Option(
-        "--config", help="A YAML file, or a JSON object; what it leaves out has defaults."
-    ),
-]
+from tracrlab.options import ConfigOption
+
 Outputs = Annotated[
     list[Path] | None,
     typer.Option("--out", help="Table to write; .csv or .md. Give it again for more."),

@@ -8,20 +8,12 @@ from typing import Annotated
 import typer
 
 from tracrlab.errors import TracrLabError
+from tracrlab.options import ConfigOption, Tables
 
 app = typer.Typer(help="Steps of the injection; rules call them.", no_args_is_help=True)
 
-ConfigOption = Annotated[
-    str,
-    typer.Option(
-        "--config", help="A YAML file, or a JSON object; what it leaves out has defaults."
-    ),
-]
 BaseFolder = Annotated[
     Path | None, typer.Option("--base-folder", help="Folder of the pretrained base model `tiny`.")
-]
-Outputs = Annotated[
-    list[Path], typer.Option("--out", help="File to write; .csv or .md. Give it again for more.")
 ]
 Model = Annotated[Path, typer.Argument(help="Folder of an injected model.")]
 
@@ -109,7 +101,7 @@ def _inject(
 
 
 def evaluate(
-    out: Outputs,
+    out: Tables,
     model: Annotated[
         Path | None, typer.Argument(help="Folder of an injected model; none: the base model.")
     ] = None,

@@ -8,17 +8,12 @@ from typing import Annotated
 import typer
 
 from tracrlab.errors import TracrLabError
+from tracrlab.options import ConfigOption
 
 app = typer.Typer(
     help="The steps that make compressed and natural zoos; rules call them.", no_args_is_help=True
 )
 
-ConfigOption = Annotated[
-    str,
-    typer.Option(
-        "--config", help="A YAML file, or a JSON object; what it leaves out has defaults."
-    ),
-]
 KindArgument = Annotated[str, typer.Argument(help="compressed or natural.")]
 ModelArgument = Annotated[Path, typer.Argument(help="A .safetensors model that says its program.")]
 OutOption = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
