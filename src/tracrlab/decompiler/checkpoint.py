@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from tracrlab.checkpoint_files import read_checkpoint, remove_checkpoint, write_checkpoint
 from tracrlab.errors import TracrLabError
-from tracrlab.optimizer_state import load_optimizer, optimizer_tensors
+from tracrlab.training_tensors import put_back, training_tensors
 
 _FORMAT = "tracrlab_decompiler_checkpoint"
-_WEIGHT, _BEST = "weight/", "best/"
+_BEST = "best/"
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,9 @@ class Checkpoints:
         """
         from safetensors.torch import save_file
 
-        tensors = {_WEIGHT + name: value for name, value in module.named_parameters()}
+        tensors = training_tensors(module, optimizer)
+        # The best weights are copies already, on the CPU.
         tensors |= {_BEST + name: value for name, value in best.items()}
-        tensors |= optimizer_tensors(optimizer)
-        # Cloned: safetensors refuses tensors that share memory.
-        tensors = {name: value.detach().cpu().clone() for name, value in tensors.items()}
         header = {"identity": self.identity, "state": state}
         write_checkpoint(self.path, save_file, tensors, _FORMAT, header)
         return self.path
@@ -99,10 +97,7 @@ class Checkpoints:
         module: nn.Module,
         optimizer: torch.optim.Optimizer,
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        with torch.no_grad():
-            for name, value in module.named_parameters():
-                value.copy_(tensors[_WEIGHT + name])
-        load_optimizer(optimizer, tensors)
+        put_back(module, optimizer, tensors)
         best = {
             name.removeprefix(_BEST): value
             for name, value in tensors.items()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tracrlab.checkpoint_files import DAMAGE, read_checkpoint, write_checkpoint
 from tracrlab.errors import TracrLabError
-from tracrlab.optimizer_state import load_optimizer, optimizer_tensors
+from tracrlab.training_tensors import put_back, training_tensors
 
 _FORMAT = "tracrlab_injection_checkpoint"
 
@@ -33,12 +33,8 @@ def save_checkpoint(
     """
     from safetensors.torch import save_file
 
-    tensors = {f"weight/{name}": value for name, value in module.named_parameters()}
-    tensors |= optimizer_tensors(optimizer)
-    # Cloned: safetensors refuses tensors that share memory.
-    tensors = {name: value.detach().cpu().clone() for name, value in tensors.items()}
     header = {"identity": identity, "state": state}
-    write_checkpoint(path, save_file, tensors, _FORMAT, header)
+    write_checkpoint(path, save_file, training_tensors(module, optimizer), _FORMAT, header)
 
 
 def load_checkpoint(
@@ -65,10 +61,7 @@ def load_checkpoint(
         return None
     header, tensors = found
     try:
-        with torch.no_grad():
-            for name, value in module.named_parameters():
-                value.copy_(tensors[f"weight/{name}"])
-        load_optimizer(optimizer, tensors)
+        put_back(module, optimizer, tensors)
         return header["state"]
     except DAMAGE as error:
         raise TracrLabError(
