@@ -12,6 +12,7 @@ import resource
 import sys
 from pathlib import Path
 
+from benchmarks.measure import peak_mb
 from tracrlab.errors import TracrLabError
 
 
@@ -57,8 +58,7 @@ def main(kind: str, megabytes: int, paths: list[str]) -> None:
             said = f"read: {type(found).__name__}"
         except TracrLabError as error:
             said = f"refused: {error}"
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"path": path, "said": said, "peak": peak}), flush=True)
+        print(json.dumps({"path": path, "said": said, "peak": peak_mb()}), flush=True)
 
 
 if __name__ == "__main__":

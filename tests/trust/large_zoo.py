@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measure import peak_mb
 from tests.trust.samples import SETTINGS, sampled_row
 from tracrlab.sections.zoo import Splits
 from tracrlab.zoo.leaks import leak_table
@@ -91,7 +91,7 @@ def main(folder: Path, rows: int) -> dict[str, float]:
         "distinct": len(kept),
         "verified": report.rows,
         "bytes": sum(path.stat().st_size for path in paths),
-        "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_megabytes": peak_mb(),
         "seconds": seconds,
     }
 
