@@ -8,7 +8,7 @@ mkdir -p attempts
 echo "$task" >> "attempts/$shard"
 if [ "$(wc -l < "attempts/$shard")" = 1 ]; then
     case $scenario-$task in
-        mixed-1) sleep 45 ;;            # slower than its siblings by more than latency-wait
+        mixed-1) sleep 20 ;;            # slower than its siblings by more than latency-wait
         mixed-2) sleep 8; exit 1 ;;     # fails while the first is at work
         mixed-3) touch waiting; sleep 300 ;;  # is cancelled from outside
         mixed-4) sleep 300 ;;           # runs into its time limit
