@@ -14,7 +14,7 @@ KILLS = {"quick": 2, "full": 50}
 TARGETS = {"quick": ("results/zoo/standard/statistics.csv",), "full": ("all",)}
 LONGEST = {"quick": 3.0, "full": 8.0}
 #: A life that is killed this often is let live, and another begins.
-KILLS_IN_A_LIFE = 17
+KILLS_IN_A_LIFE = 25
 
 
 def test_killed_runs_end_with_the_same_bytes(scale, tmp_path, tally):
