@@ -54,7 +54,8 @@ def test_slow_failing_cancelled_and_late_tasks_and_gpu_rules(idle, tmp_path):
     assert {tasks[0]: len(tasks) for tasks in attempts.values()} == {
         "1": 1, "2": 2, "3": 2, "4": 2, "5": 1,
     }  # fmt: skip
-    # The second attempt has twice the memory and time (minutes, the least that SLURM counts); an array has a megabyte for its commands.
+    # The second attempt has twice the memory, and two minutes; SLURM counts no less than one. An
+    # array has a megabyte for its commands.
     again = [job for job in jobs if job.get("ArrayJobId") != array]
     assert {job["TimeLimit"] for job in first.values()} == {"00:01:00"}
     assert {job["MinMemoryNode"] for job in first.values()} == {"301M"}
