@@ -9,7 +9,7 @@ DATA := envs/data.txt
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: setup run report test test-trust test-slurm bench lint format reference lock clean
+.PHONY: setup run report test test-trust test-slurm test-slurm-everything bench lint format reference lock clean
 
 setup: .venv/.installed ## .venv with the locked packages and this package in it
 
@@ -38,7 +38,10 @@ test-trust: setup ## the full counts of faults, bad input and determinism, into 
 	$(BIN)/python -m tests.trust
 
 test-slurm: setup ## the SLURM profile, on a cluster that the tests start on this machine (docs/cluster.md)
-	$(BIN)/python -m pytest tests/slurm -m "slurm and not accounting" -rs
+	$(BIN)/python -m pytest tests/slurm -m "slurm and not accounting and not everything" -rs
+
+test-slurm-everything: setup ## the whole smoke run on that cluster, against a local one
+	$(BIN)/python -m pytest tests/slurm -m everything -rs
 
 bench: setup ## ratios against peers and baselines, into benchmarks/results.md
 	$(BIN)/python -m benchmarks

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -16,11 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-#: Results that hold run times: they are compared without what is listed here.
-TIMES = {
-    r"timing\.json$": re.compile(rb'"\w*(seconds|steps)": [\d.e+-]+'),
-    r"\.pdf$": re.compile(rb"/CreationDate \([^)]*\)"),
-}
 #: How long a job may be waited for, in seconds.
 PATIENCE = 900
 
@@ -121,19 +114,6 @@ def _wait_until_gone(session: int) -> None:
             return
         time.sleep(0.02)
     raise AssertionError("a killed run has processes left")
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """SHA-256 of every result by its path, run times and time stamps left out."""
-    found = {}
-    for path in sorted((folder / "results").rglob("*")):
-        if path.is_file() and not path.name.startswith(".snakemake"):
-            name, content = path.relative_to(folder).as_posix(), path.read_bytes()
-            for ending, times in TIMES.items():
-                if re.search(ending, name):
-                    content = times.sub(b"", content)
-            found[name] = hashlib.sha256(content).hexdigest()
-    return found
 
 
 def new_life(folder: Path, *targets: str) -> Life:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.trust.killing import contents, new_life
+from tests.trust.comparing import contents
+from tests.trust.killing import new_life
 from tests.zoo.conftest import make_zoo
 from tracrlab.zoo import read_rows
 

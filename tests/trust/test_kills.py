@@ -5,7 +5,8 @@ from collections import Counter
 
 import pytest
 
-from tests.trust.killing import contents, new_life
+from tests.trust.comparing import contents
+from tests.trust.killing import new_life
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from tests.trust.killing import contents, new_life
+from tests.trust.comparing import contents
+from tests.trust.killing import new_life
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
