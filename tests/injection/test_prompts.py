@@ -89,3 +89,13 @@ def test_a_token_with_two_meanings_is_refused(task):
     )
     with pytest.raises(TracrLabError, match="stands for two symbols"):
         PromptInterchange(program, wrong, codes, FILLERS)
+
+
+def test_prompts_lose_and_gain_places_within_the_lengths_of_training(task):
+    program, examples, codes = task
+    interchange = PromptInterchange(program, examples, codes, FILLERS)
+    made, done = interchange.make(examples, np.random.default_rng(1))
+    gained = (made.prompts - examples.prompts)[done]
+    assert set(gained.tolist()) == {-1, 0, 1}
+    assert made.prompts.min() == examples.prompts.min()
+    assert made.prompts.max() == examples.prompts.max()

@@ -107,13 +107,15 @@ class PromptInterchange:
         self.other = other
         self.target_of, self.ends = answer_tokens(program, examples, codes)
         self.longest_answer = int(examples.supervised.sum(axis=1).max())
+        self.shortest, self.longest = int(examples.prompts.min()), int(examples.prompts.max())
 
     def make(self, bases: Examples, generator: np.random.Generator) -> tuple[Examples, np.ndarray]:
         """Exchanges symbols of each prompt and lets the program answer.
 
         Which tokens come in, and how many places they take, is drawn anew for each prompt: half of
-        the prompts change in one or two places, half in any share of them. Tokens that the program
-        reads as `other` may be renamed to any token of plain text.
+        the prompts change in one or two places, half in any share of them. Half lose or gain a
+        place, within the lengths of the training range. Tokens that the program reads as `other`
+        may be renamed to any token of plain text.
 
         Args:
           bases: the prompts to start from.
@@ -123,20 +125,36 @@ class PromptInterchange:
           examples in the same order, and for which of them it succeeded, bool [examples]; a base
           stays where the program gives no answer, or where the new prompt is excluded.
         """
-        prompts = bases.prompts
+        edited = [
+            self._edited(tokens[:end], symbols[:end], generator)
+            for tokens, symbols, end in zip(bases.tokens, bases.symbols, bases.prompts, strict=True)
+        ]
+        prompts = np.array([len(tokens) for tokens, _ in edited])
         room = int(min(prompts.max() + self.longest_answer - 1, self.program.max_seq_len))
         rows = len(bases)
         tokens = np.zeros((rows, room), dtype=np.int64)
         symbols = np.full((rows, room), -1, dtype=np.int64)
-        for row in range(rows):
-            end = prompts[row]
-            tokens[row, :end], symbols[row, :end] = self._exchanged(
-                bases.tokens[row, :end], bases.symbols[row, :end], generator
-            )
+        for row, (own_tokens, own_symbols) in enumerate(edited):
+            tokens[row, : prompts[row]], symbols[row, : prompts[row]] = own_tokens, own_symbols
         made, finished = self._answered(tokens, symbols, prompts)
         for row in np.flatnonzero(finished):
             finished[row] = tokens[row, : prompts[row]].tobytes() not in self.excluded
         return _merged(bases, made, finished), finished
+
+    def _edited(
+        self, tokens: np.ndarray, symbols: np.ndarray, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A prompt with symbols exchanged, one of which may be gone or there twice."""
+        tokens, symbols = self._exchanged(tokens, symbols, generator)
+        gained = generator.choice([-1, 0, 0, 1])
+        places = np.flatnonzero(np.isin(tokens[:-1], [*self.varying, *self.fillers]))
+        if not gained or len(places) < 2:
+            return tokens, symbols
+        if not self.shortest <= len(tokens) + gained <= self.longest:
+            return tokens, symbols
+        kept = np.ones(len(tokens), dtype=np.int64)
+        kept[generator.choice(places)] += gained
+        return np.repeat(tokens, kept), np.repeat(symbols, kept)
 
     def _exchanged(
         self, tokens: np.ndarray, symbols: np.ndarray, generator: np.random.Generator

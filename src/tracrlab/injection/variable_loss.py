@@ -7,8 +7,6 @@ known. Here each variable counts the same, by how surprising its value is to the
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,8 +15,8 @@ from torch.nn import functional
 from tracrlab.injection.alignment import Alignment, LinearMap, rows_of
 from tracrlab.injection.compiled import CompiledProgram
 
-#: A number's variance, below which this one counts.
-SMALLEST_VARIANCE = 1e-4
+#: A number's variance, and the entropy of a value in nats, below which these ones count.
+SMALLEST_VARIANCE, SMALLEST_ENTROPY = 1e-4, 0.1
 #: Logits are this many times the mapped stream of length 1, where a one-hot value is about 1.
 SHARPNESS = 10.0
 
@@ -27,8 +25,10 @@ class VariableLoss(nn.Module):
     """The mean over variables, and over the aligned stages from which each is written on.
 
     Of a categorical variable: the cross-entropy of its value by a softmax over its aligned
-    directions, in units of that of guessing. Of a numerical one: the squared error in units of its
-    variance, the direction `one` being held at 1, against which numbers are read.
+    directions, in units of its entropy in training, which is what the best guess costs: a variable
+    that is nearly always the same counts as much as one of many values. Of a numerical one: the
+    squared error in units of its variance, the direction `one` being held at 1, against which
+    numbers are read.
 
     Streams are taken at length 1, as in the cosine: those of late layers are many times longer.
 
@@ -55,13 +55,13 @@ class VariableLoss(nn.Module):
                     continue
                 scale = max(float(codes[:, number].var()), SMALLEST_VARIANCE)
             else:
-                scale = math.log(len(rows))
                 found = (rows_of(alignment, [d]) for d in variable.directions)
                 places = [rows.index(row[0]) if row else -1 for row in found]
                 # The last entry is that of None and of values without a direction.
                 self.register_buffer(
                     f"place_{number}", torch.tensor([*places, -1]), persistent=False
                 )
+                scale = max(self._entropy(codes, number), SMALLEST_ENTROPY)
             self._parts.append((number, first, rows, scale))
 
     def forward(
@@ -108,6 +108,12 @@ class VariableLoss(nn.Module):
         targets = place[known].repeat(len(mapped))
         total = functional.cross_entropy(logits, targets, reduction="sum") / len(mapped)
         return total / in_batch * (len(whole) / len(codes)) / scale
+
+    def _entropy(self, codes: np.ndarray, number: int) -> float:
+        """Entropy in nats of the values of a categorical variable that have a direction."""
+        places = self._places(torch.from_numpy(codes), number)
+        shares = torch.bincount(places[places >= 0]).double()
+        return float(torch.special.entr(shares / shares.sum()).sum())
 
     def _places(self, codes: Tensor, number: int) -> Tensor:
         """Which of its aligned directions each value of a categorical variable is; -1 for none."""
