@@ -12,7 +12,8 @@ import torch
 from tests.injection.tiny import counting_task, gpt2, llama
 from tracrlab.errors import TracrLabError
 from tracrlab.injection.alignment import Alignment
-from tracrlab.injection.batches import Batch, Batches, BatchSettings
+from tracrlab.injection.batch import Batch
+from tracrlab.injection.batches import Batches, BatchSettings
 from tracrlab.injection.checkpoint import load_checkpoint
 from tracrlab.injection.evaluation import accuracy
 from tracrlab.injection.reference import Reference
