@@ -16,6 +16,7 @@ from tracrlab.decompiler.training_command import autoencoder_row, train_decompil
 from tracrlab.errors import TracrLabError
 from tracrlab.exporting.command import export
 from tracrlab.figures.command import app as figure_app
+from tracrlab.figures.command import figure_command
 from tracrlab.figures.decompiler_command import app as decompiler_figure_app
 from tracrlab.figures.decompiler_curves_command import decompiler_curves
 from tracrlab.figures.injection_command import app as injection_figure_app
@@ -43,7 +44,7 @@ app = typer.Typer(
 )
 app.add_typer(zoo_app, name="zoo")
 figure_app.add_typer(injection_figure_app, name="injection")
-figure_app.command("decompiler-curves")(decompiler_curves)
+figure_command(figure_app, "decompiler-curves")(decompiler_curves)
 app.add_typer(figure_app, name="figure")
 app.add_typer(students_app, name="students")
 figure_app.add_typer(study_figure_app, name="study")

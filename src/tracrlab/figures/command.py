@@ -29,6 +29,7 @@ ProgramArgument = Annotated[
 ]
 VocabOption = Annotated[str | None, typer.Option(help="Input symbols, for a program of your own.")]
 LengthOption = Annotated[int | None, typer.Option(help="Longest input, likewise.")]
+ZooManifest = Annotated[Path, typer.Argument(help="The zoo's manifest.json.")]
 InputOption = Annotated[
     str | None, typer.Option("--input", help="The input to draw; library programs have one.")
 ]
@@ -125,9 +126,7 @@ def blocks(
 
 
 @figure_command(app, "zoo-statistics")
-def zoo_statistics(
-    manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")],
-) -> Figure:
+def zoo_statistics(manifest: ZooManifest) -> Figure:
     """Draw lengths, ops, functions and sizes of a zoo's programs.
 
     Example: tracrlab figure zoo-statistics results/zoo/standard/manifest.json --out
@@ -141,9 +140,7 @@ def zoo_statistics(
 
 
 @figure_command(app, "zoo-rejections")
-def zoo_rejections(
-    manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")],
-) -> Figure:
+def zoo_rejections(manifest: ZooManifest) -> Figure:
     """Draw why ops and programs were rejected while sampling.
 
     Example: tracrlab figure zoo-rejections results/zoo/standard/manifest.json --out
