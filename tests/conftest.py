@@ -28,6 +28,7 @@ settings.register_profile(
 settings.load_profile("tests")
 
 
+@pytest.hookimpl(tryfirst=True)  # a folder's own order goes before this one
 def pytest_collection_modifyitems(items):
     """Puts files with the most slow tests first: a worker that began one last would end late."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
