@@ -30,8 +30,15 @@ settings.load_profile("tests")
 
 @pytest.hookimpl(tryfirst=True)  # a folder's own order goes before this one
 def pytest_collection_modifyitems(items):
-    """Puts files with the most slow tests first: a worker that began one last would end late."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    """Puts files with the most slow tests first: a worker that began one last would end late.
+
+    The tests of SLURM share one cluster and run one by one: theirs stay where they are.
+    """
+    slow = Counter(
+        item.path
+        for item in items
+        if item.get_closest_marker("slow") and not item.get_closest_marker("slurm")
+    )
     items.sort(key=lambda item: -slow[item.path])
 
 
