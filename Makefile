@@ -32,7 +32,7 @@ report: run ## every table and figure on one page that works offline: results/re
 	$(BIN)/snakemake --profile profiles/local all --report results/report.html
 
 test: setup lint ## lint, then every test, a file at a time on each core
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 test-trust: setup ## the full counts of faults, bad input and determinism, into docs/reliability.md
 	$(BIN)/python -m tests.trust

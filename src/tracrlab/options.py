@@ -17,3 +17,4 @@ Tables = Annotated[
     list[Path], typer.Option("--out", help="Table to write: .csv or .md. Give it again for more.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value, for a script.")]
+CausalOption = Annotated[bool, typer.Option("--causal", help="Mask attention causally.")]

@@ -6,11 +6,15 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
 from tracrlab.rasp.program import Program
 from tracrlab.rasp.values import Value
+
+if TYPE_CHECKING:
+    from tracrlab.compiler import CompiledModel
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,12 @@ class FoundProgram:
     causal: bool = False
     inputs: tuple | None = None
     example: tuple[Value, ...] | None = None
+
+    def as_program(self) -> Program:
+        """The program in this package's own form."""
+        if isinstance(self.program, Program):
+            return self.program
+        return Program.from_tracr(self.program)
 
 
 def find_program(source: str) -> FoundProgram:
@@ -108,6 +118,34 @@ def domain_of(
         raise TracrLabError(f"{found.name} has no domain of its own; give --vocab and --length.")
     inputs = found.inputs if not vocab and not length else None
     return Domain(symbols, longest, causal or found.causal, inputs)
+
+
+def find_with_domain(
+    source: str, vocab: str | None, length: int | None, *, causal: bool = False
+) -> tuple[FoundProgram, Domain]:
+    """A program and the domain that a person asks for; see `find_program` and `domain_of`."""
+    found = find_program(source)
+    return found, domain_of(found, vocab, length, causal=causal)
+
+
+def compile_found(found: FoundProgram, domain: Domain, *, reference: bool = False) -> CompiledModel:
+    """Compiles a program for a domain; errors are those of `tracrlab.compiler.compile`.
+
+    Args:
+      found: the program.
+      domain: its inputs.
+      reference: give Tracr's own weights, bit for bit.
+    """
+    from tracrlab.compiler import compile as compile_program
+
+    return compile_program(
+        found.program,
+        domain.vocab,
+        domain.max_seq_len,
+        domain.causal,
+        reference=reference,
+        inputs=domain.inputs,
+    )
 
 
 def parse_symbols(text: str) -> tuple[Value, ...]:

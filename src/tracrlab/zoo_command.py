@@ -92,6 +92,22 @@ def zoo_leaks(
     write_tables(table, out)
 
 
+@app.command("stats")
+def zoo_stats(
+    manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")], out: Tables
+) -> None:
+    """Count what is in a zoo: ops, functions, sizes, rejections.
+
+    Example: tracrlab zoo stats results/zoo/standard/manifest.json --out statistics.md
+    """
+    from tracrlab.figures.zoo import statistics_table
+    from tracrlab.tables import write_tables
+    from tracrlab.zoo.statistics import load_rows
+
+    rows, rejections, _ = load_rows(manifest)
+    write_tables(statistics_table(rows, rejections), out)
+
+
 def _shard_files(folder: Path, count: int) -> list[Path]:
     """The files of the first shards in a folder: 00000.parquet, 00001.parquet ..."""
     return [folder / f"{number:05d}.parquet" for number in range(count)]

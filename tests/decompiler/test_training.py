@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -88,6 +89,13 @@ def test_training_writes_a_curve_and_a_model(small_zoo, tmp_path, method):
     assert loaded.description.training["samples"] == 36
     for name, value in loaded.model.state_dict().items():
         assert torch.allclose(value, trained.model.state_dict()[name], atol=1e-3), name
+
+
+def test_a_process_that_would_train_by_itself_is_refused(small_zoo, tmp_path, monkeypatch):
+    Accelerator(cpu=True)  # the process is on its own from here on
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TracrLabError, match="2 processes were launched, but each trains by itself"):
+        run(small_zoo, tmp_path)
 
 
 def test_a_small_set_is_learned_by_heart(small_zoo, tmp_path):

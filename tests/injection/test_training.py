@@ -1,4 +1,4 @@
-"""Training against plain versions: one step, resume, and a task that is really learned."""
+"""Training against plain versions: one step, resume, and what is refused."""
 
 import os
 import signal
@@ -9,31 +9,19 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.injection.tiny import counting_task, gpt2, llama
+from tests.injection.tiny import gpt2, llama
 from tracrlab.errors import TracrLabError
 from tracrlab.injection.alignment import Alignment
-from tracrlab.injection.batches import Batch, Batches, BatchSettings
+from tracrlab.injection.batch import Batch
+from tracrlab.injection.batches import Batches, BatchSettings
 from tracrlab.injection.checkpoint import load_checkpoint
-from tracrlab.injection.evaluation import accuracy
 from tracrlab.injection.reference import Reference
 from tracrlab.injection.streams import StreamModel
-from tracrlab.injection.training import StoppedError, TrainingData, schedule, train
+from tracrlab.injection.training import StoppedError, schedule, train
 from tracrlab.sections.injection import InjectionConfig
 
 #: Positions whose logits are compared, of two windows.
 PLACES = np.array([[0, 5, 11], [2, 3, 4]])
-
-
-@pytest.fixture(scope="module")
-def task():
-    return counting_task()
-
-
-@pytest.fixture(scope="module")
-def data(task):
-    _, examples, held_out = task
-    text = np.random.default_rng(1).integers(0, 60, size=(20, 12))
-    return TrainingData(examples, held_out, text)
 
 
 def config(**values) -> InjectionConfig:
@@ -97,16 +85,6 @@ def test_a_fitted_map_reads_the_base_model_better_than_a_random_one(task, data):
     assert first_loss("fitted") < 0.4
 
 
-@pytest.mark.parametrize("method", ["finetune_kl", "interchange"])
-def test_muon_and_sampled_answers_learn_the_task_in_fewer_steps(task, data, method):
-    values = {"optimizer": "muon", "answer_negatives": 20, "alignment": {"start": "fitted"}}
-    settings = config(
-        steps=200, batch=24, learning_rate=5e-3, measure_steps=200, text_batch=0, **values
-    )
-    result = train(gpt2(layers=4), task[0], data, settings, method, seed=0)
-    assert accuracy(result.model, data.held_out).percent >= 95
-
-
 @pytest.mark.parametrize("method", ["tracr_injection", "interchange"])
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_a_stopped_run_ends_as_one_that_was_not_stopped(
@@ -155,13 +133,6 @@ def test_a_damaged_checkpoint_is_named(task, data, tmp_path):
     path.write_bytes(b"damaged")
     with pytest.raises(TracrLabError, match="is damaged"):
         train(gpt2(), task[0], data, config(), "finetune_kl", seed=1, checkpoint=path)
-
-
-@pytest.mark.parametrize("method", ["finetune_kl", "tracr_injection", "interchange"])
-def test_a_small_model_learns_the_task(task, data, method):
-    settings = config(steps=300, batch=24, learning_rate=3e-3, measure_steps=300, text_batch=0)
-    result = train(gpt2(layers=4), task[0], data, settings, method, seed=0)
-    assert accuracy(result.model, data.held_out).percent >= 95
 
 
 def test_llama_is_trained_too(task, data):

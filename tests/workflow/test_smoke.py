@@ -190,11 +190,17 @@ def test_a_changed_key_reruns_exactly_its_descendants(finished_smoke_run, change
     assert finished_smoke_run.planned("all", *SMOKE, "--config", changed) == rerun
 
 
-def test_the_report_shows_figures_with_their_captions(finished_smoke_run):
-    report = finished_smoke_run.directory / "results" / "report.html"
-    run = finished_smoke_run.snakemake("all", *SMOKE, "--report", str(report))
+@pytest.fixture(scope="module")
+def report(finished_smoke_run) -> str:
+    """The report's page."""
+    path = finished_smoke_run.directory / "results" / "report.html"
+    run = finished_smoke_run.snakemake(*SMOKE, "all", "--report", str(path))
     assert run.returncode == 0, run.stdout
-    assert "frac_prevs" in report.read_text()
+    return path.read_text()
+
+
+def test_the_report_shows_figures_with_their_captions(report):
+    assert "frac_prevs" in report
 
 
 def test_the_index_has_a_line_for_every_result(finished_smoke_run):
@@ -218,12 +224,8 @@ def in_page(name: str, page: str) -> dict:
     return json.loads(text.split("=", 1)[1].strip().removesuffix(";"))
 
 
-def test_the_report_is_one_page_grouped_by_arm(finished_smoke_run):
-    path = finished_smoke_run.directory / "results" / "report.html"
-    run = finished_smoke_run.snakemake(*SMOKE, "all", "--report", str(path))
-    assert run.returncode == 0, run.stdout
-    page = path.read_text()
-    categories = in_page("categories", page)
+def test_the_report_is_one_page_grouped_by_arm(report):
+    categories = in_page("categories", report)
     assert {"1 Zoo", "2 Students", "3 Superposition", "5 Injection"} <= set(categories)
     assert all(re.match(r"\d \w+$", category) for category in categories)
     shown = {
@@ -232,6 +234,6 @@ def test_the_report_is_one_page_grouped_by_arm(finished_smoke_run):
     assert {"results/pages/library.html", "results/figures/residuals_frac_prevs.png"} <= shown
     # What a browser would only offer for download is shown as a page, and each figure once.
     assert not {path for path in shown if path.endswith((".csv", ".pdf"))}
-    assert all(result["caption"] for result in in_page("results", page).values())
+    assert all(result["caption"] for result in in_page("results", report).values())
     # Nothing is asked of a network: no element names an address elsewhere.
-    assert not re.search(r"<(script|link|img)[^>]*(src|href)=.https?:", page)
+    assert not re.search(r"<(script|link|img)[^>]*(src|href)=.https?:", report)

@@ -203,9 +203,8 @@ def _check_gpus_of(
     cluster: Cluster,
 ) -> None:
     """Checks that each GPU model a rule may ask for is in a partition that it may be sent to."""
+    named, allowed = _partitions_of(rule, settings, limits, cluster)
     for model in sorted(map(str, settings.values(rule, "gpu_model") - {"", None})):
-        named = {str(name) for name in settings.values(rule, "slurm_partition")}
-        allowed = named or set(limits) or set(cluster.partitions)
         usable = [
             name
             for name in allowed & set(cluster.partitions)
@@ -227,8 +226,8 @@ def _check_sizes_of(
     cluster: Cluster,
 ) -> None:
     """Checks that some partition takes the longest and largest attempt of a rule's jobs."""
-    named = {str(name) for name in settings.values(rule, "slurm_partition")}
-    allowed = (named or set(limits) or set(cluster.partitions)) & set(cluster.partitions)
+    _, allowed = _partitions_of(rule, settings, limits, cluster)
+    allowed = allowed & set(cluster.partitions)
     for resource, unit in (("runtime", "minutes"), ("mem_mb", "MB")):
         sizes = [size for size in settings.values(rule, resource) if isinstance(size, int | float)]
         most = max(
@@ -240,6 +239,17 @@ def _check_sizes_of(
                 f"but no partition it may use ({', '.join(sorted(allowed))}) has more than "
                 f"{most:,.0f}."
             )
+
+
+def _partitions_of(
+    rule: str,
+    settings: ClusterSettings,
+    limits: Mapping[str, Mapping[str, Any]],
+    cluster: Cluster,
+) -> tuple[set[str], set[str]]:
+    """The partitions that a rule names, and those that its jobs may be sent to."""
+    named = {str(name) for name in settings.values(rule, "slurm_partition")}
+    return named, named or set(limits) or set(cluster.partitions)
 
 
 def _most(partition: Partition, resource: str) -> float:

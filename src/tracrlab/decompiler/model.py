@@ -241,18 +241,7 @@ class ProgramDecoder(nn.Module):
         self.place = nn.Embedding(settings.max_program, width)
         nn.init.normal_(self.token.weight, std=0.02)
         nn.init.normal_(self.place.weight, std=0.02)
-        self.layers = nn.ModuleList(
-            nn.TransformerDecoderLayer(
-                width,
-                settings.heads,
-                4 * width,
-                settings.dropout,
-                activation="gelu",
-                batch_first=True,
-                norm_first=True,
-            )
-            for _ in range(settings.decoder_layers)
-        )
+        self.layers = _plain_layers(nn.TransformerDecoderLayer, settings.decoder_layers, settings)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, program: Tensor, memory: Tensor, padding: Tensor) -> Tensor:
@@ -326,18 +315,7 @@ class ProgramAutoEncoder(nn.Module):
         super().__init__()
         width = settings.width
         self.decoder = ProgramDecoder(settings)
-        self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(
-                width,
-                settings.heads,
-                4 * width,
-                settings.dropout,
-                activation="gelu",
-                batch_first=True,
-                norm_first=True,
-            )
-            for _ in range(settings.encoder_layers)
-        )
+        self.layers = _plain_layers(nn.TransformerEncoderLayer, settings.encoder_layers, settings)
         self.squeeze = nn.Linear(width, bottleneck)
         self.spread = nn.Linear(bottleneck, width)
 
@@ -350,6 +328,22 @@ class ProgramAutoEncoder(nn.Module):
         kept = hidden.masked_fill(padding[..., None], 0).sum(1) / (~padding).sum(1, keepdim=True)
         memory = self.spread(self.squeeze(kept))[:, None]
         return self.decoder(program, memory, padding.new_zeros(len(program), 1))
+
+
+def _plain_layers(layer: type[nn.Module], count: int, settings: ModelSettings) -> nn.ModuleList:
+    """Layers of PyTorch's own, normed first, with an MLP of four times the width."""
+    return nn.ModuleList(
+        layer(
+            settings.width,
+            settings.heads,
+            4 * settings.width,
+            settings.dropout,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
+        )
+        for _ in range(count)
+    )
 
 
 def program_loss(logits: Tensor, program: Tensor) -> Tensor:

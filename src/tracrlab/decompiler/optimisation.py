@@ -1,4 +1,4 @@
-"""How weights are moved: the schedule of the rate, the optimizer, precision and random numbers."""
+"""How weights are moved: the schedule of the rate, the optimizer and random numbers."""
 
 from __future__ import annotations
 
@@ -31,11 +31,3 @@ def adamw(module: nn.Module, weight_decay: float) -> torch.optim.Optimizer:
         {"params": others, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), fused=True)
-
-
-def mixed_precision(precision: str) -> str:
-    """What `accelerate` calls it; `auto` is bfloat16 where an accelerator computes in it."""
-    if precision == "auto":
-        has = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-        return "bf16" if has else "no"
-    return "bf16" if precision == "bfloat16" else "no"

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tracrlab.cluster.accelerating import join_accelerator
 from tracrlab.config import Config
 from tracrlab.decompiler.batch_stream import BatchStream, Piece, read_ahead
 from tracrlab.decompiler.building import build, start_from
@@ -27,7 +28,7 @@ from tracrlab.decompiler.grammar import Grammar
 from tracrlab.decompiler.loading import Choice
 from tracrlab.decompiler.model_folder import METHODS, Description, save
 from tracrlab.decompiler.objectives import Encoder, loss_of, parts_of, predict
-from tracrlab.decompiler.optimisation import adamw, mixed_precision, schedule, step_seed
+from tracrlab.decompiler.optimisation import adamw, schedule, step_seed
 from tracrlab.decompiler.run_state import RunState
 from tracrlab.decompiler.settings import Run, resolve
 from tracrlab.decompiler.validation import ValidationSet
@@ -104,11 +105,9 @@ def train(
 
     Raises:
       StoppedError: after SIGTERM, once the checkpoint is written.
-      TracrLabError: where configuration, zoo and files do not fit together, or the loss is no
-        longer a number.
+      TracrLabError: where configuration, zoo and files do not fit together, processes that were
+        launched together do not train so, or the loss is no longer a number.
     """
-    from accelerate import Accelerator, DistributedDataParallelKwargs
-
     own = config.decompiler
     run = resolve(own, zoo, name)
     if (run.start_run is None) != (start is None):
@@ -117,10 +116,8 @@ def train(
             + ("give --start the folder of the standard model." if start is None else "no --start.")
         )
     torch.set_num_threads(own.threads)
-    accelerator = Accelerator(
-        mixed_precision=mixed_precision(own.precision),
-        cpu=not torch.cuda.is_available(),
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    accelerator = join_accelerator(
+        own.precision, unused_parameters=True, cpu=not torch.cuda.is_available()
     )
     torch.manual_seed(config.seed)
     model = build(run)

@@ -100,16 +100,11 @@ def _form_of(source: str) -> Form:
 
 def _model(source: str, vocab: str | None, length: int | None, causal: bool):
     from tracrlab.compiler import CompiledModel
-    from tracrlab.compiler import compile as compile_program
-    from tracrlab.programs import domain_of, find_program
+    from tracrlab.programs import compile_found, find_with_domain
 
     if source.endswith(".safetensors"):
         return CompiledModel.load(source)
-    found = find_program(source)
-    domain = domain_of(found, vocab, length, causal=causal)
-    return compile_program(
-        found.program, domain.vocab, domain.max_seq_len, domain.causal, inputs=domain.inputs
-    )
+    return compile_found(*find_with_domain(source, vocab, length, causal=causal))
 
 
 def _write_folder(model, kind: Form, out: list[Path], source: str) -> None:

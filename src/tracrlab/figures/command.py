@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tracrlab.errors import TracrLabError
+from tracrlab.options import CausalOption
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,13 +29,13 @@ ProgramArgument = Annotated[
 ]
 VocabOption = Annotated[str | None, typer.Option(help="Input symbols, for a program of your own.")]
 LengthOption = Annotated[int | None, typer.Option(help="Longest input, likewise.")]
+ZooManifest = Annotated[Path, typer.Argument(help="The zoo's manifest.json.")]
 InputOption = Annotated[
     str | None, typer.Option("--input", help="The input to draw; library programs have one.")
 ]
 DpiOption = Annotated[
     int | None, typer.Option(min=50, max=1200, help="Dots per inch of .png, before --config's.")
 ]
-CausalOption = Annotated[bool, typer.Option("--causal", help="Mask attention causally.")]
 
 
 def figure_command(app: typer.Typer, name: str | None = None) -> Callable:
@@ -125,9 +126,7 @@ def blocks(
 
 
 @figure_command(app, "zoo-statistics")
-def zoo_statistics(
-    manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")],
-) -> Figure:
+def zoo_statistics(manifest: ZooManifest) -> Figure:
     """Draw lengths, ops, functions and sizes of a zoo's programs.
 
     Example: tracrlab figure zoo-statistics results/zoo/standard/manifest.json --out
@@ -141,9 +140,7 @@ def zoo_statistics(
 
 
 @figure_command(app, "zoo-rejections")
-def zoo_rejections(
-    manifest: Annotated[Path, typer.Argument(help="The zoo's manifest.json.")],
-) -> Figure:
+def zoo_rejections(manifest: ZooManifest) -> Figure:
     """Draw why ops and programs were rejected while sampling.
 
     Example: tracrlab figure zoo-rejections results/zoo/standard/manifest.json --out
@@ -174,15 +171,10 @@ def _model_and_input(
     source: str, vocab: str | None, length: int | None, inputs: str | None, causal: bool
 ):
     """A compiled program and the input on which it is drawn."""
-    from tracrlab.compiler import compile as compile_program
-    from tracrlab.programs import domain_of, find_program, parse_symbols
+    from tracrlab.programs import compile_found, find_with_domain, parse_symbols
 
-    found = find_program(source)
-    domain = domain_of(found, vocab, length, causal=causal)
+    found, domain = find_with_domain(source, vocab, length, causal=causal)
     tokens = parse_symbols(inputs) if inputs else found.example
     if not tokens:
         raise TracrLabError(f"{found.name} has no example of its own; give --input.")
-    model = compile_program(
-        found.program, domain.vocab, domain.max_seq_len, domain.causal, inputs=domain.inputs
-    )
-    return model, tokens
+    return compile_found(found, domain), tokens

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tracrlab.figures.command import ConfigOption, DpiOption, Outputs, save_figure
+from tracrlab.figures.command import (
+    ConfigOption,
+    DpiOption,
+    Outputs,
+    figure_command,
+    save_figure,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 app = typer.Typer(help="Pictures of decompilers' test results.", no_args_is_help=True)
 
 Table = Annotated[Path, typer.Argument(help="The table, as .csv.")]
 
 
-@app.command()
-def accuracy(
-    table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None
-) -> None:
+@figure_command(app)
+def accuracy(table: Table) -> Figure:
     """Draw accuracies by number of ops, from results/decompiler_by_ops.csv.
 
     Example: tracrlab figure decompiler accuracy results/decompiler_by_ops.csv --out accuracy.pdf
@@ -26,13 +33,11 @@ def accuracy(
 
     from tracrlab.figures.decompiler import accuracy_by_ops_figure
 
-    save_figure(accuracy_by_ops_figure(pd.read_csv(table)), out, config, dpi)
+    return accuracy_by_ops_figure(pd.read_csv(table))
 
 
-@app.command()
-def confusion(
-    table: Table, out: Outputs, config: ConfigOption = "{}", dpi: DpiOption = None
-) -> None:
+@figure_command(app)
+def confusion(table: Table) -> Figure:
     """Draw which op is written for which, from results/decompiler_confusion.csv.
 
     Example: tracrlab figure decompiler confusion results/decompiler_confusion.csv --out
@@ -42,8 +47,7 @@ def confusion(
 
     from tracrlab.figures.decompiler import confusion_figure
 
-    frame = pd.read_csv(table, keep_default_na=False)  # an op may be called none
-    save_figure(confusion_figure(frame), out, config, dpi)
+    return confusion_figure(pd.read_csv(table, keep_default_na=False))  # an op may be called none
 
 
 @app.command()

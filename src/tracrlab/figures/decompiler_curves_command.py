@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tracrlab.figures.command import ConfigOption, DpiOption, Outputs, save_figure
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def decompiler_curves(
     tables: Annotated[list[Path], typer.Argument(help="Curves, ZOO/METHOD/curve.csv.")],
-    out: Outputs,
-    config: ConfigOption = "{}",
-    dpi: DpiOption = None,
-) -> None:
+) -> Figure:
     """Draw the learning curves of decompilers; names are taken from the folders.
 
     Example: tracrlab figure decompiler-curves results/decompiler/standard/tokens/curve.csv --out
@@ -29,4 +27,4 @@ def decompiler_curves(
     for path in tables:
         zoo, name = path.parts[-3:-1]
         parts.append(pd.read_csv(path).assign(zoo=zoo, name=name))
-    save_figure(curves_figure(pd.concat(parts, ignore_index=True)), out, config, dpi)
+    return curves_figure(pd.concat(parts, ignore_index=True))

@@ -12,6 +12,8 @@ from tracrlab.figures.command import figure_command
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from tracrlab.injection.model_folder import InjectedModel
+
 app = typer.Typer(help="Pictures of injected models.", no_args_is_help=True)
 
 Table = Annotated[Path, typer.Argument(help="The table, as .csv.")]
@@ -81,29 +83,21 @@ def interchange(table: Table) -> Figure:
 
 
 @figure_command(app)
-def decoded(
-    model: Model,
-    prompt: Prompt = None,
-) -> Figure:
+def decoded(model: Model, prompt: Prompt = None) -> Figure:
     """Draw every decoded variable at every token of a prompt.
 
     Example: tracrlab figure injection decoded results/injection/count/tracr_injection/0/model
     --out decoded.pdf
     """
     from tracrlab.figures.injection import decoded_figure
-    from tracrlab.injection.model_folder import load_model, read_prompt
     from tracrlab.injection.variables import decoded_table
 
-    injected = load_model(model)
-    tokens, texts, _ = read_prompt(injected, prompt or injected.meta["example"])
+    injected, tokens, texts = _model_and_prompt(model, prompt)
     return decoded_figure(decoded_table(injected, tokens, texts))
 
 
 @figure_command(app)
-def streams(
-    model: Model,
-    prompt: Prompt = None,
-) -> Figure:
+def streams(model: Model, prompt: Prompt = None) -> Figure:
     """Draw the residual stream of a prompt behind the last aligned layer, raw and mapped.
 
     Example: tracrlab figure injection streams results/injection/count/tracr_injection/0/model
@@ -113,17 +107,26 @@ def streams(
     import torch
 
     from tracrlab.figures.injection import streams_figure
-    from tracrlab.injection.model_folder import load_model, read_prompt
     from tracrlab.injection.variables import mapped_streams
 
-    injected = load_model(model)
-    tokens, texts, _ = read_prompt(injected, prompt or injected.meta["example"])
+    injected, tokens, texts = _model_and_prompt(model, prompt)
     stage = injected.alignment.model_stages[-1]
     run = injected.model(torch.tensor([tokens]), keep=(stage,))
     mapped = mapped_streams(injected, np.array([tokens]))[-1, 0]
     labels = [injected.labels[direction] for direction in injected.alignment.directions]
     raw = run.streams[stage][0].float().numpy()
     return streams_figure(raw, mapped, texts, labels)
+
+
+def _model_and_prompt(
+    folder: Path, prompt: str | None
+) -> tuple[InjectedModel, list[int], list[str]]:
+    """An injected model, and the tokens of a prompt (its own example, without one) with texts."""
+    from tracrlab.injection.model_folder import load_model, read_prompt
+
+    injected = load_model(folder)
+    tokens, texts, _ = read_prompt(injected, prompt or injected.meta["example"])
+    return injected, tokens, texts
 
 
 def _drawn(name: str, table: Path) -> Figure:

@@ -1,4 +1,4 @@
-"""Training batches: examples, the program's values on them, interchanges, and text.
+"""Making of training batches: examples, the program's values on them, interchanges, and text.
 
 A batch depends on the seed and its own number alone, so a resumed run sees the same batches. They
 are made for a block of steps at once, because the interpreter costs little more for many inputs
@@ -8,83 +8,29 @@ than for a few.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
 from tracrlab.injection.alignment import Alignment, rows_of
+from tracrlab.injection.batch import Batch, Patches
 from tracrlab.injection.compiled import CompiledProgram, Overrides
+from tracrlab.injection.drawing import (
+    SORTED,
+    AnswerBalance,
+    by_length,
+    first_answers,
+    in_turn,
+    tokens_but,
+)
 from tracrlab.injection.prompts import Examples, PromptInterchange
 
 #: Steps whose batches are made together.
-BLOCK = 32
-#: Batches whose rows are shared out by length; it divides `BLOCK`.
-SORTED = 4
+BLOCK = 8 * SORTED
 
 #: Uses of the seed; each has its own stream of random numbers.
 _ORDER, _INTERCHANGE, _TEXT, _PLACES, _NEGATIVES = range(5)
-
-
-@dataclass(frozen=True)
-class Patches:
-    """Interchange interventions on variables, one entry each.
-
-    At the last prompt token of a row a variable takes the value it has at that of another row.
-
-    Attributes:
-      variables: numbers of the variables, int64 [patches].
-      rows, positions: where; sources, source_positions: from where.
-      targets: the next token that the program gives then.
-      codes: values of all variables there and then, float32 [patches, variables].
-    """
-
-    variables: np.ndarray
-    rows: np.ndarray
-    positions: np.ndarray
-    sources: np.ndarray
-    source_positions: np.ndarray
-    targets: np.ndarray
-    codes: np.ndarray
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one training step reads.
-
-    Attributes:
-      tokens: the model's tokens [rows, positions], padded on the right; lengths of the rows [rows].
-      rows, positions, targets: where answers are supervised, and the token that follows.
-      aligned_rows, aligned_positions: where streams are aligned; codes: the values of all variables
-        there, float32 [aligned, variables].
-      patched: which of the aligned positions have a patch, as its number, else -1.
-      patches: interventions on variables, or None.
-      text: numbers of the text windows; places: positions of each whose logits are compared.
-      negatives: tokens that are no part of any answer, which stand for all of these in the answer
-        loss; none where that is exact.
-      donors: the row that each row is swapped with, -1 for none [rows]; None in a whole batch,
-        where it is the row before.
-      weights: what each loss counts by in a part of a batch (`sharing.share`).
-      whole_codes: `codes` of the whole batch, in a part of one.
-    """
-
-    tokens: np.ndarray
-    lengths: np.ndarray
-    rows: np.ndarray
-    positions: np.ndarray
-    targets: np.ndarray
-    aligned_rows: np.ndarray
-    aligned_positions: np.ndarray
-    codes: np.ndarray
-    patched: np.ndarray
-    patches: Patches | None
-    text: np.ndarray
-    places: np.ndarray
-    negatives: np.ndarray
-    donors: np.ndarray | None = None
-    weights: Mapping[str, float] = field(default_factory=dict)
-    whole_codes: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -157,7 +103,7 @@ class Batches:
         generator = np.random.default_rng([settings.seed, _INTERCHANGE, number])
         order = np.concatenate(
             [
-                _drawn(settings.seed, _ORDER, step, settings.rows, len(self.examples))
+                in_turn(settings.seed, _ORDER, step, settings.rows, len(self.examples))
                 for step in steps
             ]
         )
@@ -168,7 +114,7 @@ class Batches:
                 examples, codes = self._interchanged(order, changed, generator)
         if codes is None:
             codes = self.codes[order, : examples.tokens.shape[1]]
-        found = self._by_length(examples.lengths, generator)
+        found = by_length(examples.lengths, settings.rows, generator)
         examples, codes = examples.take(found), codes[found]
         patches = None
         if settings.variables > 0:
@@ -179,19 +125,6 @@ class Batches:
             for i, step in enumerate(steps)
         ]
 
-    def _by_length(self, lengths: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """An order in which rows of a batch are of like length: padding costs as tokens do.
-
-        The rows of a few batches are shared out by length; were those of the whole block, a batch
-        would hold one length alone, and some tasks are learned slower so.
-        """
-        size = SORTED * self.settings.rows
-        order = []
-        for part in generator.permutation(len(lengths)).reshape(-1, size):
-            found = part[np.argsort(lengths[part], kind="stable")].reshape(SORTED, -1)
-            order.append(generator.permuted(generator.permutation(found, axis=0), axis=1))
-        return np.concatenate(order).ravel()
-
     def _interchanged(
         self, order: np.ndarray, changed: np.ndarray, generator: np.random.Generator
     ) -> tuple[Examples, np.ndarray]:
@@ -200,8 +133,9 @@ class Batches:
         made, finished = self.interchange.make(self.examples.take(order[chosen]), generator)
         if self.settings.balanced:
             order = order.copy()
-            order[~changed] = self._balancing(
-                _first_answers(made.take(np.flatnonzero(finished))), len(order), ~changed, generator
+            others = first_answers(made.take(np.flatnonzero(finished)))
+            order[~changed] = self._balance.draw(
+                others, len(order), int((~changed).sum()), generator
             )
         examples = _replaced(self.examples.take(order), chosen, made)
         codes = np.full((*examples.tokens.shape, self.codes.shape[2]), -1, dtype=np.float32)
@@ -210,36 +144,6 @@ class Batches:
         codes[chosen] = -1
         codes[chosen, : made.symbols.shape[1]] = self.program.codes(made.symbols)
         return examples, codes
-
-    def _balancing(
-        self, made: np.ndarray, total: int, where: np.ndarray, generator: np.random.Generator
-    ) -> np.ndarray:
-        """Training examples with which first answers are as frequent as in training.
-
-        Exchanged brackets nearly never match, so that a model would learn to say No.
-        """
-        tokens, of_example, shares = self._answer_shares
-        there = np.bincount(np.searchsorted(tokens, made), minlength=len(tokens))
-        missing = np.maximum(shares * total - there, 0)
-        ends = np.round(np.cumsum(missing) / missing.sum() * where.sum()).astype(np.int64)
-        wanted = generator.permutation(np.repeat(np.arange(len(tokens)), np.diff(ends, prepend=0)))
-        drawn = np.empty(len(wanted), dtype=np.int64)
-        for answer in np.unique(wanted):
-            rows = wanted == answer
-            drawn[rows] = generator.choice(of_example[answer], size=int(rows.sum()))
-        return drawn
-
-    @cached_property
-    def _answer_shares(self) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
-        """First answer tokens, the training examples of each, and their shares.
-
-        A token that starts no answer in training, but may start that of an exchanged prompt, has
-        no examples and no share.
-        """
-        first = _first_answers(self.examples)
-        members = [np.flatnonzero(first == token) for token in self.answers]
-        shares = np.array([len(rows) for rows in members]) / len(first)
-        return self.answers, members, shares
 
     def _patches(self, examples: Examples, codes: np.ndarray, generator) -> Patches | None:
         """Draws a variable and a source row for some rows of every batch of the block."""
@@ -287,15 +191,7 @@ class Batches:
         own = None
         if patches is not None:
             mine = np.flatnonzero((patches.rows >= rows[0]) & (patches.rows <= rows[-1]))
-            own = Patches(
-                patches.variables[mine],
-                patches.rows[mine] - rows[0],
-                patches.positions[mine],
-                patches.sources[mine] - rows[0],
-                patches.source_positions[mine],
-                patches.targets[mine],
-                patches.codes[mine],
-            )
+            own = patches.take(mine, np.arange(len(examples)) - rows[0])
         answered = part.supervised.copy()
         targets = part.targets
         patch_of = np.full(len(rows), -1)
@@ -321,7 +217,7 @@ class Batches:
             values = np.where((here >= 0)[:, None], own.codes[here], values)
         text = np.zeros(0, dtype=np.int64)
         if self.text_windows and settings.windows:
-            text = _drawn(settings.seed, _TEXT, step, settings.windows, self.text_windows)
+            text = in_turn(settings.seed, _TEXT, step, settings.windows, self.text_windows)
         generator = np.random.default_rng([settings.seed, _PLACES, step])
         places = np.argsort(generator.random((len(text), settings.text_length)), axis=1)
         return Batch(
@@ -345,14 +241,16 @@ class Batches:
         """Every token that answers are made of, ascending, int64 [answers]."""
         return np.unique(self.examples.targets[self.examples.supervised])
 
+    @cached_property
+    def _balance(self) -> AnswerBalance:
+        return AnswerBalance(self.examples, self.answers)
+
     def _negatives(self, step: int) -> np.ndarray:
         settings = self.settings
         if not settings.negatives:
             return np.zeros(0, dtype=np.int64)
         generator = np.random.default_rng([settings.seed, _NEGATIVES, step])
-        drawn = generator.integers(settings.vocabulary - len(self.answers), size=settings.negatives)
-        # The number of a token among those that are no answers, as a token.
-        return drawn + np.searchsorted(self.answers - np.arange(len(self.answers)), drawn, "right")
+        return tokens_but(self.answers, settings.vocabulary, settings.negatives, generator)
 
 
 def patchable(program: CompiledProgram, alignment: Alignment, width: int) -> list[int]:
@@ -392,28 +290,6 @@ def _reading_stages(program: CompiledProgram, ref: int) -> list[int]:
                 else:
                     stages.append(stage_of[number])
     return stages
-
-
-def _drawn(seed: int, use: int, step: int, count: int, total: int) -> np.ndarray:
-    """Numbers of the things that a step takes: all of them once, in a new order each time round."""
-    places = np.arange(step * count, (step + 1) * count)
-    rounds = places // total
-    result = np.empty(count, dtype=np.int64)
-    for epoch in np.unique(rounds):
-        result[rounds == epoch] = _order(seed, use, int(epoch), total)[
-            places[rounds == epoch] % total
-        ]
-    return result
-
-
-@lru_cache(maxsize=8)
-def _order(seed: int, use: int, epoch: int, total: int) -> np.ndarray:
-    return np.random.default_rng([seed, use, 1_000_000 + epoch]).permutation(total)
-
-
-def _first_answers(examples: Examples) -> np.ndarray:
-    """The first token of each answer, int64 [examples]."""
-    return examples.targets[np.arange(len(examples)), examples.prompts - 1]
 
 
 def _replaced(bases: Examples, rows: np.ndarray, made: Examples) -> Examples:

@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import torch
 
-from tracrlab.injection.batches import Batch
+from tracrlab.injection.batch import Batch
 from tracrlab.injection.methods import TextPart
 from tracrlab.injection.streams import StreamModel
 

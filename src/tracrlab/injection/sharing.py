@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from tracrlab.errors import TracrLabError
-from tracrlab.injection.batches import Batch, Patches
+from tracrlab.injection.batch import Batch
 
 
 def share(batch: Batch, process: int, processes: int, swapped: int = 0) -> Batch:
@@ -58,7 +58,7 @@ def share(batch: Batch, process: int, processes: int, swapped: int = 0) -> Batch
         codes=batch.codes[aligned],
         whole_codes=batch.codes,
         patched=number[batch.patched[aligned]],
-        patches=_patches(batch.patches, patched, local) if len(patched) else None,
+        patches=batch.patches.take(patched, local) if len(patched) else None,
         text=batch.text[windows],
         places=batch.places[windows],
         donors=np.where(np.isin(needed, own), local[donors[needed]], -1),
@@ -86,15 +86,3 @@ def check_shareable(rows: int, windows: int, processes: int) -> None:
 
 def _part(count: int, process: int, processes: int) -> np.ndarray:
     return np.arange(count * process // processes, count * (process + 1) // processes)
-
-
-def _patches(patches: Patches, chosen: np.ndarray, local: np.ndarray) -> Patches:
-    return Patches(
-        patches.variables[chosen],
-        local[patches.rows[chosen]],
-        patches.positions[chosen],
-        local[patches.sources[chosen]],
-        patches.source_positions[chosen],
-        patches.targets[chosen],
-        patches.codes[chosen],
-    )

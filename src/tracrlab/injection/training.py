@@ -8,7 +8,6 @@ several processes, each computes its part of the batch (`sharing`), and only the
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from tracrlab.cluster.accelerating import join_accelerator
 from tracrlab.errors import TracrLabError
 from tracrlab.injection.alignment import Alignment, LinearMap, carried_directions, pair_stages
 from tracrlab.injection.batches import Batches, BatchSettings
@@ -119,11 +119,9 @@ def train(
 
     Raises:
       StoppedError: after SIGTERM, once the checkpoint is written.
-      TracrLabError: where program, model and configuration do not fit together, or the loss is no
-        longer a number.
+      TracrLabError: where program, model and configuration do not fit together, processes that
+        were launched together do not train so, or the loss is no longer a number.
     """
-    from accelerate import Accelerator, DistributedDataParallelKwargs
-
     start = time.perf_counter()
     torch.manual_seed(seed)
     streams = StreamModel(model.eval())
@@ -136,15 +134,7 @@ def train(
 
     weights = config.weights
     unused = weights.answer == 0 or (method != FINETUNE and weights.alignment == 0)
-    accelerator = Accelerator(
-        mixed_precision=_precision(config.precision),
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=unused)],
-    )
-    if accelerator.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
-        raise TracrLabError(
-            f"{os.environ['WORLD_SIZE']} processes were launched, but each trains by itself; give "
-            "the job as many GPUs as CUDA_VISIBLE_DEVICES names."
-        )
+    accelerator = join_accelerator(config.precision, unused_parameters=unused)
     batches = _batches(program, alignment, data, codes, config, method, seed, accelerator, streams)
     linear_map = None
     if method != FINETUNE:
@@ -350,10 +340,3 @@ def _optimizer(module: InjectionStep, config: InjectionConfig) -> torch.optim.Op
         {"params": [w for w in trained if id(w) not in matrices], "peak": OTHERS_RATE * rate},
     ]
     return MuonAdamW([*groups, *([of_map] if own else [])])
-
-
-def _precision(precision: str) -> str:
-    if precision == "auto":
-        has = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-        return "bf16" if has else "no"
-    return "bf16" if precision == "bf16" else "no"

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tracrlab.sections.section import MAX_OPS, Count, Ops, Section, Share, takes
+from tracrlab.sections.section import MAX_OPS, Count, Ops, Precision, Section, Share, takes
 
 Zoo = Literal["standard", "compressed", "natural"]
 Architecture = Literal["lines", "tokens"]
@@ -165,8 +165,8 @@ class DecompilerConfig(Section):
     augmentation: AugmentationByZoo = Field(
         AugmentationByZoo(), description="changes of weights drawn afresh each epoch"
     )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="`auto`: bfloat16 on accelerators that compute in it"
+    precision: Precision = Field(
+        "auto", description="arithmetic; `auto` is bfloat16 on a GPU that has it, else float32"
     )
     loader_workers: int = Field(
         0, ge=0, description="processes that read and encode ahead; 0: none, in the trainer itself"

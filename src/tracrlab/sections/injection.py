@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tracrlab.sections.section import Count, Section, Share, takes
+from tracrlab.sections.section import Count, Precision, Section, Share, takes
 
 
 class LossWeights(Section):
@@ -216,8 +216,8 @@ class InjectionConfig(Section):
         10, description="positions of each window at which logits are compared, drawn anew"
     )
     text_windows: Count = Field(2_000, description="most different windows of plain text")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="arithmetic; `auto` is bf16 on a GPU that has it, else fp32"
+    precision: Precision = Field(
+        "auto", description="arithmetic; `auto` is bfloat16 on a GPU that has it, else float32"
     )
     checkpoint_steps: Count = Field(500, description="steps between two checkpoints")
     measure_steps: Count = Field(100, description="steps between two lines of the loss table")

@@ -1,6 +1,6 @@
 """What every section of the configuration is, and the kinds of values that several of them take."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,7 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 LibraryName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Ops = Annotated[int, Field(ge=1, le=MAX_OPS)]
+Precision = Literal["auto", "float32", "bfloat16"]
 Ratio = Annotated[float, Field(gt=0, le=1)]
 
 
