@@ -4,7 +4,7 @@
 |---|---|---|---|---|---|
 | finetune_kl | yes | yes | | | |
 | tracr_injection | yes | yes | yes | yes | |
-| interchange | yes | yes | yes | yes | prompts and variables |
+| interchange | yes | yes | yes | | prompts and variables |
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ def train(
         batches.answers,
         codes[data.train.symbols >= 0],
     ).to(accelerator.device)
-    if linear_map is not None and config.swap != "none":
+    if linear_map is not None and module.terms.swap != "none":
         module.kept_basis()  # an empty swap is refused before anything is trained
     optimizer = _optimizer(module, config)
     prepared, optimizer = accelerator.prepare(module, optimizer)
@@ -230,7 +230,8 @@ class _Run:
         rate = schedule(step, config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["peak"]
-        swapped = 0 if config.swap == "none" else round(config.swap_share * config.batch)
+        terms = self.module.terms
+        swapped = 0 if terms.swap == "none" else round(terms.swap_share * config.batch)
         batch = share(
             self.batches.batch(step), accelerator.process_index, accelerator.num_processes, swapped
         )
@@ -295,7 +296,8 @@ def _terms(config: InjectionConfig, method: str, program: CompiledProgram) -> Te
         text=weights.text,
         divisor=program.layers if config.alignment.divisor == "layers" else None,
         alignment_loss=config.interchange.alignment if method == INTERCHANGE else "cosine",
-        swap=config.swap,
+        # Interchanged variables say what the swap says, to each variable by itself.
+        swap="none" if method == INTERCHANGE else config.swap,
         swap_share=config.swap_share,
     )
 

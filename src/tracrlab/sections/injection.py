@@ -195,8 +195,9 @@ class InjectionConfig(Section):
     alignment: AlignmentConfig = Field(AlignmentConfig(), description="what faces what")
     swap: Literal["map", "answer", "none"] = Field(
         "answer",
-        description="subspace that stays when the rest of the stream is swapped behind the last "
-        "aligned layer: that of the whole linear map (the paper's), or of the output's directions",
+        description="in `tracr_injection`, the subspace that stays when the rest of the stream is "
+        "swapped behind the last aligned layer: that of the whole linear map (the paper's), or of "
+        "the output's directions",
     )
     swap_share: Share = Field(
         0.5, description="share of a batch's examples that are swapped; the paper swaps all"
