@@ -21,7 +21,7 @@ class StudentTraining(Section):
     batch: Count = Field(32, description="inputs of a step")
     pool: Count = Field(512, description="inputs that the batches of a chunk are drawn from")
     looked: Count = Field(
-        4096, description="inputs that a model is run on after a chunk; of more, others each time"
+        1024, description="inputs that a model is run on at once after a chunk, until one is wrong"
     )
     mined: float = Field(
         0.5, ge=0, lt=1, description="share of the pool drawn from inputs that are still wrong"
