@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache
+from inspect import signature
 from typing import TYPE_CHECKING
 
 import jax
@@ -57,17 +58,18 @@ def student_weights(parameters: Arrays, teacher: Arrays, trained: str) -> Arrays
 def compiled(program: Callable) -> Callable:
     """One of the programs below, compiled.
 
-    LLVM's costlier passes add a third to the time of compiling for a CPU, and gain nothing where
-    products of matrices, which are library calls, take the time. What XLA_FLAGS says goes first.
+    For a CPU what takes the time is products of matrices, which are library calls. So LLVM's
+    costlier passes and XLA's second way to write loops, which make compiling a third longer each,
+    gain nothing. What XLA_FLAGS says goes first.
     """
     options = None
-    level = "xla_backend_optimization_level"
-    if jax.default_backend() == "cpu" and level not in os.environ.get("XLA_FLAGS", ""):
-        options = {level: 1}
-    static = ("settings", "causal")
-    names = program.__code__.co_varnames[: program.__code__.co_argcount]
-    static_names = tuple(name for name in static if name in names)
-    return jax.jit(program, static_argnames=static_names, compiler_options=options)
+    if jax.default_backend() == "cpu":
+        cheap = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
+        said = os.environ.get("XLA_FLAGS", "")
+        options = {name: value for name, value in cheap.items() if name not in said}
+    names = signature(program).parameters
+    static = tuple(name for name in ("settings", "causal") if name in names)
+    return jax.jit(program, static_argnames=static, compiler_options=options)
 
 
 def _in_lanes(lane: Callable, *arrays):
@@ -115,12 +117,19 @@ def steps(
     """A chunk of steps in every lane.
 
     Args:
-      parameters: padded, stacked; `moments` are Adam's.
-      codes, lengths, right: the pools, with what `targets` gives on them.
+      parameters: padded, stacked.
+      moments: Adam's.
+      codes: the pools.
+      lengths: theirs.
+      right: what `targets` gives on them.
       rows: rows of the pool, a batch a step [lanes, chunk, batch].
       start: steps so far [lanes].
-      ids, masks, teachers, tolerances: of the jobs, stacked.
-      settings, causal: static.
+      ids: numbers of the jobs [lanes].
+      masks: 1 where a parameter may be non-zero, stacked.
+      teachers: padded weights, stacked.
+      tolerances: how far numbers may be off [lanes].
+      settings: how they are trained.
+      causal: whether attention is masked causally.
 
     Returns:
       parameters, moments, and the mean loss of the last ten steps [lanes].
@@ -182,10 +191,11 @@ def look(weights, codes, lengths, wanted, tolerances, causal):
 
     Args:
       weights: padded weights of students, stacked.
-      codes, lengths: the inputs [lanes, inputs, positions] and [lanes, inputs].
+      codes: the inputs [lanes, inputs, positions].
+      lengths: theirs [lanes, inputs].
       wanted: as in `training.Job` [lanes, inputs, positions - 1].
       tolerances: [lanes].
-      causal: static.
+      causal: whether attention is masked causally.
 
     Returns:
       the wrong inputs, bool [lanes, inputs], and how many of their positions are wrong [lanes].
@@ -260,6 +270,19 @@ def loss_of(
     return layers + term(embed(weights, codes), right, "none", settings.output_loss, "sum")
 
 
+def rate_of(settings: TrainingSettings) -> optax.Schedule:
+    """The learning rate of a step: in each cycle it rises in a line and falls as a cosine."""
+    length = max(2, settings.steps // settings.cycles)
+    cycle = optax.warmup_cosine_decay_schedule(
+        0.0,
+        settings.learning_rate,
+        max(1, int(settings.warm_up * length)),
+        length,
+        0.01 * settings.learning_rate,
+    )
+    return lambda step: cycle(step % length)
+
+
 def adam_step(flat, moments, gradient, step, settings: TrainingSettings):
     """One Adam step with the model's own clipping and schedule, all in vectors of one length.
 
@@ -269,13 +292,7 @@ def adam_step(flat, moments, gradient, step, settings: TrainingSettings):
     norm = jnp.sqrt(jnp.vdot(gradient, gradient))
     change = gradient * jnp.minimum(1.0, settings.clip / jnp.maximum(norm, 1e-12))
     count = step + 1
-    rate = optax.warmup_cosine_decay_schedule(
-        0.0,
-        settings.learning_rate,
-        max(1, int(settings.warm_up * settings.steps)),
-        max(2, settings.steps),
-        0.01 * settings.learning_rate,
-    )(step)
+    rate = rate_of(settings)(step)
     first = B1 * moments[0] + (1 - B1) * change
     second = B2 * moments[1] + (1 - B2) * change**2
     direction = (first / (1 - B1**count)) / (jnp.sqrt(second / (1 - B2**count)) + EPSILON)

@@ -35,6 +35,8 @@ class TrainingSettings:
     Attributes:
       trained: "compression" (W alone) or "weights" (every weight).
       steps: most steps of a model.
+      cycles: parts of the steps that each have a schedule of their own: the first is enough for
+        most models, and the others are a second chance for the few that it leaves.
       chunk: steps between two looks at a model.
       lanes: models that are trained side by side; 0 is one on a CPU, whose core has nothing to do
         them with at once, and 64 on an accelerator.
@@ -53,6 +55,7 @@ class TrainingSettings:
 
     trained: str = "compression"
     steps: int = 400
+    cycles: int = 1
     chunk: int = 50
     lanes: int = 0
     batch: int = 32
@@ -250,7 +253,9 @@ def _looked_at(
     Args:
       states: after a chunk.
       orders: all inputs in the order in which each model is run on them.
-      fixed, inputs, settings: as in `_trained_on`.
+      fixed: the jobs in the lanes.
+      inputs: every input.
+      settings: how many are run at once.
     """
     teachers = [_one(fixed.teachers, number) for number in range(len(states))]
     weights = stack(

@@ -28,7 +28,7 @@ class Outputs(NamedTuple):
 
 
 def product(rows: jax.Array, matrix: jax.Array) -> jax.Array:
-    """`rows @ matrix` as one product of two matrices, its gradient too: a CPU has it in a library."""
+    """`rows @ matrix` as one product of two matrices, its gradient too: that is a library call."""
     flat = rows.reshape(-1, rows.shape[-1]) @ matrix
     return flat.reshape(*rows.shape[:-1], matrix.shape[-1])
 
