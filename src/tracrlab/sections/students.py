@@ -85,7 +85,7 @@ class StudentZoo(Section):
     rotate: bool = Field(False, description="turn each student's residual basis at random")
     shard_size: Count = Field(150, description="teachers of a shard, and of a job")
     shape_teachers: Count = Field(
-        48, description="teachers that a padded shape should have, for each is compiled"
+        32, description="students that could be trained while one padded shape is compiled"
     )
     training: StudentTraining = Field(StudentTraining(), description="how they are trained")
 
