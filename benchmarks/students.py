@@ -83,19 +83,22 @@ def _trained_alone(teacher, method, training, steps: int) -> dict:
     import jax
     import jax.numpy as jnp
     import numpy as np
+    import optax
 
     from tracrlab.students.making import all_inputs
-    from tracrlab.students.stepping import adam_step, loss_of
+    from tracrlab.students.stepping import B1, B2, loss_of, rate_of
     from tracrlab.students.transformer import embed, run
 
     settings = replace(training, trained=method.trained, steps=max(training.steps, steps))
     job = method.job(teacher, _exact_shape(teacher, method))
     inputs = all_inputs(teacher)
     right_weights = jax.tree.map(jnp.asarray, job.teacher)
-    zeros = {name: np.zeros_like(value) for name, value in job.parameters.items()}
+    optimizer = optax.chain(
+        optax.clip_by_global_norm(settings.clip), optax.adam(rate_of(settings), B1, B2)
+    )
 
     @jax.jit
-    def update(parameters, moments, number, codes, lengths):
+    def update(parameters, state, codes, lengths):
         embedded = embed(right_weights, codes)
         right = run(right_weights, embedded, lengths, causal=inputs.causal)
         _, gradient = jax.value_and_grad(loss_of)(
@@ -107,15 +110,15 @@ def _trained_alone(teacher, method, training, steps: int) -> dict:
             settings,
             inputs.causal,
         )
-        return adam_step(parameters, moments, gradient, number, settings)
+        change, state = optimizer.update(gradient, state)
+        return optax.apply_updates(parameters, change), state
 
-    parameters, moments = jax.tree.map(jnp.asarray, (job.parameters, (zeros, zeros)))
+    parameters = jax.tree.map(jnp.asarray, job.parameters)
+    state = optimizer.init(parameters)
     rng = np.random.default_rng(teacher.id)
-    for number in range(steps):
+    for _ in range(steps):
         rows = rng.integers(len(inputs.codes), size=settings.batch)
-        parameters, moments = update(
-            parameters, moments, number, inputs.codes[rows], inputs.lengths[rows]
-        )
+        parameters, state = update(parameters, state, inputs.codes[rows], inputs.lengths[rows])
     return {name: np.asarray(value) for name, value in parameters.items()}
 
 

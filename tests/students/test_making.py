@@ -1,6 +1,8 @@
 """Students from start to verdict."""
 
+import math
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ def shape_of(method, chosen):
         Shape.of(one.model.architecture, method.student_architecture(one.model.architecture))
         for one in chosen
     ]
-    return plan(shapes, len(shapes))[0]
+    return plan(shapes, math.inf)[0]
 
 
 def made(method, count=4, training=TRAINING, checkpoint=None, **options):
@@ -185,18 +187,41 @@ def test_a_start_that_is_none():
         Compression(start="pca")
 
 
-def test_rare_shapes_are_padded_to_those_of_others():
+def test_shapes_are_merged_while_that_costs_less_than_compiling():
     method = Natural()
     shapes = [
         Shape.of(one.model.architecture, method.student_architecture(one.model.architecture))
         for one in teachers(30)
     ]
-    for fewest in (1, 5, 30):
-        planned = plan(shapes, fewest)
+    assert plan(shapes, 0) == shapes
+    assert len(set(plan(shapes, math.inf))) == 1
+    shapes_used = []
+    for worth in (0.5, 4, 30):
+        planned = plan(shapes, worth)
         assert all(own.union(to) == to for own, to in zip(shapes, planned, strict=True))
-        counts = [planned.count(shape) for shape in set(planned)]
-        assert len(counts) == 1 or min(counts) >= fewest
-    assert plan(shapes, 1) == shapes
-    assert len(set(plan(shapes, 30))) == 1
+        assert all(
+            to
+            == reduce(
+                Shape.union, [own for own, one in zip(shapes, planned, strict=True) if one == to]
+            )
+            for to in set(planned)
+        ), "no shape is larger than those in it need"
+        shapes_used.append(len(set(planned)))
+    assert shapes_used == sorted(shapes_used, reverse=True)
+    assert len(set(shapes)) > shapes_used[-1]
     numbers = shapes[0].numbers
     assert Shape.from_numbers(numbers, causal=False) == shapes[0]
+
+
+def test_a_large_model_does_not_pad_many_small_ones():
+    method = Natural()
+    small = [
+        Shape.of(one.model.architecture, method.student_architecture(one.model.architecture))
+        for one in teachers(1)
+    ] * 40
+    sizes = np.array(small[0].numbers)
+    large = Shape.from_numbers((sizes * 3).tolist(), causal=False)
+    slightly = Shape.from_numbers([*sizes[:-1].tolist(), int(sizes[-1]) + 1], causal=False)
+    planned = plan([*small, large, slightly], 8)
+    assert planned == [slightly] * 40 + [large, slightly]
+    assert set(plan([*small, large, slightly], 4000)) == {large}

@@ -42,7 +42,7 @@ def test_a_model_trains_the_same_in_any_company(method):
     _, _, jobs, inputs = jobs_of(method, 3)
     settings = replace(SHORT, trained=method.trained)
     together = trained(jobs, inputs, settings)
-    alone = trained(jobs[2:], inputs, settings)
+    alone = trained(jobs[2:], inputs, replace(settings, lanes=1))
     assert set(together) == {0, 1, 2}
     for name, value in alone[2].parameters.items():
         assert together[2].parameters[name] == pytest.approx(value, abs=1e-5), name
@@ -128,7 +128,7 @@ def test_half_of_a_pool_is_drawn_from_inputs_that_are_wrong():
     assert len(drawn.pool) == 4000
     assert (drawn.pool < 100).mean() == pytest.approx(0.1, abs=0.03)
     assert drawn.pool.max() < 1000
-    assert len(drawn.rows) == 20 * 16
+    assert drawn.rows.shape == (20, 16)
     assert drawn.rows.max() < 4000
     wrong[:100] = True
     # Half from the wrong ones, and their tenth of the other half.
@@ -144,23 +144,48 @@ def test_looks_run_what_is_wrong_and_reach_every_input():
     state = replace(trained(jobs, inputs, SHORT)[0], wrong=wrong)
     reached = np.zeros(1000, bool)
     for number in range(20):
-        looked = _batches(replace(state, steps=number * settings.chunk), settings).looked
-        assert len(set(looked.tolist())) == 100
+        order = _batches(replace(state, steps=number * settings.chunk), settings).looked
+        assert sorted(order) == list(range(1000))
+        looked = order[:100]
         assert set(range(30)) <= set(looked.tolist())
         reached[looked] = True
     assert reached.all()
     many = _batches(replace(state, wrong=np.ones(1000, bool)), settings).looked
-    assert len(set(many.tolist())) == 100
+    assert sorted(many) == list(range(1000))
 
 
 def test_a_look_at_a_part_changes_what_is_known_of_that_part():
     _, _, jobs, inputs = jobs_of(METHODS[0], 1)
-    whole = trained(jobs, inputs, SHORT, lambda state: Look(give=True, leave=True))[0]
     count = len(inputs.codes)
+    at_once = replace(SHORT, looked=count)
+    whole = trained(jobs, inputs, at_once, lambda state: Look(give=True, leave=True))[0]
     part = replace(SHORT, looked=count // 3)
     state = trained(jobs, inputs, part, lambda state: Look(give=True, leave=True))[0]
-    looked = _batches(replace(whole, steps=0, wrong=np.zeros(count, bool)), part).looked
+    start = replace(whole, steps=0, wrong=np.zeros(count, bool))
+    looked = _batches(start, part).looked[: count // 3]
     unseen = np.setdiff1d(np.arange(count), looked)
     assert (state.wrong[looked] == whole.wrong[looked]).all()
     assert whole.wrong[unseen].any()
     assert not state.wrong[unseen].any()
+
+
+@pytest.mark.parametrize("looked", [7, 40, 10_000])
+def test_a_model_is_said_to_be_right_only_when_all_inputs_are(looked):
+    """One input of all is wrong; it is found at whatever place, in blocks of whatever size."""
+    method = Compression(1.0)
+    chosen, _, jobs, inputs = jobs_of(method, 2)
+    job = next(
+        job
+        for one, job in zip(chosen, jobs, strict=True)
+        if one.model.output_encoding == "categorical"
+    )
+    gentle = replace(SHORT, steps=20, learning_rate=1e-9, looked=looked, lanes=1)
+    (state,) = train([job], inputs, gentle, lambda state: Look(give=False, leave=False))
+    assert not state.wrong.any()
+    assert state.accuracy == 1
+    for place in (0, 11, len(inputs.codes) - 1):
+        job.wanted = job.wanted.copy()
+        job.wanted[place, 0] += 100
+        (state,) = train([job], inputs, gentle, lambda state: Look(give=False, leave=False))
+        job.wanted[place, 0] -= 100
+        assert np.flatnonzero(state.wrong).tolist() == [place]

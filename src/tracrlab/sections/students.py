@@ -11,7 +11,10 @@ from tracrlab.sections.section import Count, OpsRange, Ratio, Section, Share
 class StudentTraining(Section):
     """How students are trained, many side by side."""
 
-    steps: Count = Field(600, description="most training steps of a model")
+    steps: Count = Field(1200, description="most training steps of a model")
+    cycles: Count = Field(
+        2, description="parts of the steps that each have a schedule of their own, from its warm-up"
+    )
     chunk: Count = Field(50, description="steps between two looks at a model")
     lanes: int = Field(
         0,
@@ -21,7 +24,7 @@ class StudentTraining(Section):
     batch: Count = Field(32, description="inputs of a step")
     pool: Count = Field(512, description="inputs that the batches of a chunk are drawn from")
     looked: Count = Field(
-        4096, description="inputs that a model is run on after a chunk; of more, others each time"
+        1024, description="inputs that a model is run on at once after a chunk, until one is wrong"
     )
     mined: float = Field(
         0.5, ge=0, lt=1, description="share of the pool drawn from inputs that are still wrong"
@@ -48,13 +51,19 @@ class CompressionTraining(StudentTraining):
     """How W is trained: what it alone can do it mostly does in 100 steps."""
 
     steps: Count = Field(100, description="most training steps of a model")
+    cycles: Count = Field(
+        1, description="parts of the steps that each have a schedule of their own"
+    )
 
 
 class RefinementTraining(Section):
     """How every weight is trained on after W; all else as in `training`."""
 
     steps: int = Field(
-        800, ge=0, description="most steps; 0 leaves what W alone gives, the papers' method"
+        1600, ge=0, description="most steps; 0 leaves what W alone gives, the papers' method"
+    )
+    cycles: Count = Field(
+        2, description="parts of the steps that each have a schedule of their own"
     )
     learning_rate: float = Field(1e-2, gt=0, description="peak of the schedule")
 
@@ -76,7 +85,7 @@ class StudentZoo(Section):
     rotate: bool = Field(False, description="turn each student's residual basis at random")
     shard_size: Count = Field(150, description="teachers of a shard, and of a job")
     shape_teachers: Count = Field(
-        48, description="teachers that a padded shape should have, for each is compiled"
+        32, description="students that could be trained while one padded shape is compiled"
     )
     training: StudentTraining = Field(StudentTraining(), description="how they are trained")
 

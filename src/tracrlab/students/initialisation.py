@@ -27,8 +27,10 @@ SOFTNESS = 0.2
 ATTENTION_WEIGHT = 0.3
 #: Where several keys are selected their logits must be equal to well under 1.
 EQUAL_WEIGHT = 0.3
-#: Iterations of the minimiser from each start.
-ITERATIONS = 300
+#: Iterations of the minimiser, and how many of them every start gets; then the lowest goes on.
+ITERATIONS, SCREENING = 500, 50
+#: A read error at which nothing is lost.
+ENOUGH = 1e-6
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,11 @@ class ReadError:
     def __call__(self, compression: np.ndarray) -> tuple[float, np.ndarray]:
         """The error and its gradient at W [D, width]."""
         lost = np.eye(len(compression)) - compression @ compression.T
-        left, right = self.streams @ lost, self.readers @ lost
-        value = np.einsum("nij,nji->", left, right)
-        half = (left @ self.readers).sum(axis=0)
-        gradient = half + half.T
-        return float(value), -2 * (gradient @ compression)
+        # The sum over reads of S P R P, with S and R second moments and P = I - W W^T: that over
+        # S (P R) is one product of long matrices.
+        right = (lost @ self.readers).reshape(-1, len(lost))
+        half = self.streams.swapaxes(0, 1).reshape(len(lost), -1) @ right
+        return float(np.vdot(half, lost)), -2 * ((half + half.T) @ compression)
 
 
 def softened(model: CompiledModel, table: TruthTable) -> CompiledModel:
@@ -113,19 +115,26 @@ def from_data(
     error = ReadError.of(model, table)
     best, lowest = None, np.inf
     for start in _starts(error, width):
-        result = minimize(
-            _flattened,
-            start.ravel(),
-            args=(error, start.shape),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": iterations},
-        )
-        if result.fun < lowest:
-            best, lowest = result.x.reshape(start.shape), float(result.fun)
-        if lowest < 1e-6:
+        found, value = _minimised(error, start, min(SCREENING, iterations))
+        if value < lowest:
+            best, lowest = found, value
+        if lowest < ENOUGH:
             break
+    if lowest >= ENOUGH and iterations > SCREENING:
+        best, lowest = _minimised(error, best, iterations - SCREENING)
     return best.astype(np.float32), max(lowest, 0.0)
+
+
+def _minimised(error: ReadError, start: np.ndarray, iterations: int) -> tuple[np.ndarray, float]:
+    result = minimize(
+        _flattened,
+        start.ravel(),
+        args=(error, start.shape),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": iterations},
+    )
+    return result.x.reshape(start.shape), float(result.fun)
 
 
 def _flattened(
@@ -143,7 +152,8 @@ def _starts(error: ReadError, width: int) -> Iterator[np.ndarray]:
         yield np.linalg.qr(root @ _principal(root @ second @ root, width))[0]
     yield _principal(streams, width)
     read = np.diag(readers) > 1e-9
-    yield _principal(streams * np.outer(read, read), width)
+    if not read.all():  # else it is the one before
+        yield _principal(streams * np.outer(read, read), width)
 
 
 def _principal(matrix: np.ndarray, width: int) -> np.ndarray:

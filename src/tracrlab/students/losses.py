@@ -70,11 +70,11 @@ def mean_square(
     Args:
       teacher: what the teacher gives; zero in padded half-layers and directions.
       student: what the student gives.
-      visible: positions that count, bool [inputs, positions].
+      visible: positions that count, at least one, bool [inputs, positions].
       d_model: number of entries of all block outputs at a position, padding left out.
       outputs: number of outputs, padding left out.
     """
-    share = visible / jnp.maximum(visible.sum(), 1)
+    share = visible / visible.sum()
     layers = (((teacher.blocks - student.blocks) ** 2).sum(axis=(0, -1)) * share).sum()
     logits = (((teacher.logits - student.logits) ** 2).sum(axis=-1) * share).sum()
     return layers / d_model + logits / outputs

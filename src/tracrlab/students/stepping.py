@@ -1,10 +1,11 @@
-"""The program that trains: one step of one model, and a chunk of steps in every lane."""
+"""The programs that train, in every lane: targets, a chunk of steps, a look at some inputs."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from functools import cache
+from inspect import signature
 from typing import TYPE_CHECKING
 
 import jax
@@ -13,29 +14,39 @@ import optax
 
 from tracrlab.compiler.model import PRESENT
 from tracrlab.students.losses import distance
-from tracrlab.students.transformer import Outputs, embed, run
+from tracrlab.students.transformer import Outputs, embed, product, run
 
 if TYPE_CHECKING:
     from tracrlab.students.training import Arrays, TrainingSettings
 
+#: Adam's decays (Tracr paper: 0.9 and 0.99), and what keeps it from dividing by zero.
+B1, B2, EPSILON = 0.9, 0.99, 1e-8
 
-def student_weights(parameters: Arrays, teacher: Arrays, trained: str) -> dict[str, jax.Array]:
+
+def student_weights(parameters: Arrays, teacher: Arrays, trained: str) -> Arrays:
     """A student's padded weights, and its readout from its stream to the teacher's [width, D].
 
     With W alone trained they are the teacher's, folded (thesis, Algorithm 2); the readout is W^T.
+    Arrays of numpy give arrays of numpy.
     """
     if trained == "weights":
         return parameters | {"output_mask": teacher["output_mask"]}
     write = parameters["write"]
     read = write.T
+
+    def reading(name: str):
+        matrices = teacher[name]
+        flat = read @ matrices.reshape(*matrices.shape[:2], -1)
+        return flat.reshape(len(matrices), len(read), *matrices.shape[2:])
+
     return {
         "tokens": teacher["tokens"] @ write,
         "positions": teacher["positions"] @ write,
-        "query": jnp.einsum("dD,lDhk->ldhk", read, teacher["query"]),
-        "key": jnp.einsum("dD,lDhk->ldhk", read, teacher["key"]),
-        "value": jnp.einsum("dD,lDhv->ldhv", read, teacher["value"]),
+        "query": reading("query"),
+        "key": reading("key"),
+        "value": reading("value"),
         "linear": teacher["linear"] @ write,
-        "linear_1": jnp.einsum("dD,lDm->ldm", read, teacher["linear_1"]),
+        "linear_1": reading("linear_1"),
         "linear_2": teacher["linear_2"] @ write,
         "unembed": read @ teacher["unembed"],
         "output_mask": teacher["output_mask"],
@@ -44,73 +55,159 @@ def student_weights(parameters: Arrays, teacher: Arrays, trained: str) -> dict[s
 
 
 @cache
-def compiled_chunk() -> Callable:
-    """`_chunk`, compiled.
+def compiled(program: Callable) -> Callable:
+    """One of the programs below, compiled.
 
-    LLVM's costlier passes add a third to the time of compiling for a CPU, and gain nothing where
-    products of matrices, which are library calls, take the time. What XLA_FLAGS says goes first.
+    For a CPU what takes the time is products of matrices, which are library calls. So LLVM's
+    costlier passes and XLA's second way to write loops, which make compiling a third longer each,
+    gain nothing. What XLA_FLAGS says goes first.
     """
     options = None
-    level = "xla_backend_optimization_level"
-    if jax.default_backend() == "cpu" and level not in os.environ.get("XLA_FLAGS", ""):
-        options = {level: 1}
-    return jax.jit(_chunk, static_argnames=("settings", "causal"), compiler_options=options)
+    if jax.default_backend() == "cpu":
+        cheap = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
+        said = os.environ.get("XLA_FLAGS", "")
+        options = {name: value for name, value in cheap.items() if name not in said}
+    names = signature(program).parameters
+    static = tuple(name for name in ("settings", "causal") if name in names)
+    return jax.jit(program, static_argnames=static, compiler_options=options)
 
 
-def _chunk(
+def _in_lanes(lane: Callable, *arrays):
+    """A function of one lane in each of them; of one lane nothing is stacked in the program."""
+    if len(jax.tree.leaves(arrays)[0]) > 1:
+        return jax.vmap(lane)(*arrays)
+    result = lane(*jax.tree.map(lambda array: array[0], arrays))
+    return jax.tree.map(lambda array: array[None], result)
+
+
+def targets(teachers, codes, lengths, causal):
+    """What teachers give on the pools of their lanes.
+
+    Args:
+      teachers: padded weights, stacked.
+      codes: [lanes, pool, positions].
+      lengths: [lanes, pool].
+      causal: whether attention is masked causally.
+
+    Returns:
+      `Outputs` of each lane.
+    """
+
+    def lane(teacher, codes, lengths):
+        return run(teacher, embed(teacher, codes), lengths, causal=causal)
+
+    return _in_lanes(lane, teachers, codes, lengths)
+
+
+def steps(
     parameters,
     moments,
-    batches,
-    steps,
+    codes,
+    lengths,
+    right,
+    rows,
+    start,
     ids,
     masks,
     teachers,
-    wanted,
     tolerances,
-    codes,
-    lengths,
     settings,
     causal,
 ):
-    """A chunk of steps in every lane, and a look at some inputs."""
+    """A chunk of steps in every lane.
+
+    Args:
+      parameters: padded, stacked.
+      moments: Adam's.
+      codes: the pools.
+      lengths: theirs.
+      right: what `targets` gives on them.
+      rows: rows of the pool, a batch a step [lanes, chunk, batch].
+      start: steps so far [lanes].
+      ids: numbers of the jobs [lanes].
+      masks: 1 where a parameter may be non-zero, stacked.
+      teachers: padded weights, stacked.
+      tolerances: how far numbers may be off [lanes].
+      settings: how they are trained.
+      causal: whether attention is masked causally.
+
+    Returns:
+      parameters, moments, and the mean loss of the last ten steps [lanes].
+    """
     root = jax.random.key(settings.seed)
 
-    def lane(parameters, moments, batches, start, id_, mask, teacher, wanted, tolerance):
+    def lane(
+        parameters, moments, codes, lengths, right, rows, start, id_, mask, teacher, tolerance
+    ):
         key = jax.random.fold_in(jax.random.fold_in(root, id_), start)
-        steps_end = settings.pool + settings.chunk * settings.batch
-        pool, rows_of, looked = jnp.split(batches, (settings.pool, steps_end))
-        pool_codes, pool_lengths = codes[pool], lengths[pool]
-        right = run(teacher, embed(teacher, pool_codes), pool_lengths, causal=causal)
+        flat_mask = _flat(mask)
 
         def step(state, entry):
-            parameters, moments = state
+            flat, *moments = state
             number, rows = entry
-            noise_key = jax.random.fold_in(key, number)
             batch = (
-                pool_codes[rows],
-                pool_lengths[rows],
+                codes[rows],
+                lengths[rows],
                 Outputs(right.logits[rows], right.blocks[:, rows]),
             )
             loss, gradient = jax.value_and_grad(loss_of)(
-                parameters, teacher, tolerance, batch, noise_key, settings, causal
+                _unflat(flat, parameters),
+                teacher,
+                tolerance,
+                batch,
+                jax.random.fold_in(key, number),
+                settings,
+                causal,
             )
-            gradient = {name: value * mask[name] for name, value in gradient.items()}
-            state = adam_step(parameters, moments, gradient, start + number, settings)
-            return state, loss
+            changed = adam_step(
+                flat, moments, _flat(gradient) * flat_mask, start + number, settings
+            )
+            return changed, loss
 
-        numbered = jnp.arange(settings.chunk), rows_of.reshape(settings.chunk, settings.batch)
-        state, losses = jax.lax.scan(step, (parameters, moments), numbered)
-        weights = student_weights(state[0], teacher, settings.trained)
-        own = lengths[looked]
-        logits = run(weights, embed(weights, codes[looked]), own, causal=causal).logits[:, 1:]
-        bad = _wrong_positions(logits, wanted[looked], tolerance, teacher["output_mask"])
-        bad &= jnp.arange(bad.shape[1]) < own[:, None] - 1
-        accuracy = 1 - bad.sum() / (own - 1).sum()
-        return *state, losses[-10:].mean(), bad.any(axis=1), accuracy
+        state = (_flat(parameters), _flat(moments[0]), _flat(moments[1]))
+        numbered = jnp.arange(settings.chunk), rows
+        state, losses = jax.lax.scan(step, state, numbered)
+        trained, *moments = (_unflat(flat, parameters) for flat in state)
+        return trained, tuple(moments), losses[-10:].mean()
 
-    return jax.vmap(lane)(
-        parameters, moments, batches, steps, ids, masks, teachers, wanted, tolerances
+    return _in_lanes(
+        lane,
+        parameters,
+        moments,
+        codes,
+        lengths,
+        right,
+        rows,
+        start,
+        ids,
+        masks,
+        teachers,
+        tolerances,
     )
+
+
+def look(weights, codes, lengths, wanted, tolerances, causal):
+    """Which inputs of a block students get wrong.
+
+    Args:
+      weights: padded weights of students, stacked.
+      codes: the inputs [lanes, inputs, positions].
+      lengths: theirs [lanes, inputs].
+      wanted: as in `training.Job` [lanes, inputs, positions - 1].
+      tolerances: [lanes].
+      causal: whether attention is masked causally.
+
+    Returns:
+      the wrong inputs, bool [lanes, inputs], and how many of their positions are wrong [lanes].
+    """
+
+    def lane(weights, codes, lengths, wanted, tolerance):
+        logits = run(weights, embed(weights, codes), lengths, causal=causal).logits[:, 1:]
+        bad = _wrong_positions(logits, wanted, tolerance, weights["output_mask"])
+        bad &= jnp.arange(bad.shape[1]) < lengths[:, None] - 1
+        return bad.any(axis=1), bad.sum()
+
+    return _in_lanes(lane, weights, codes, lengths, wanted, tolerances)
 
 
 def _wrong_positions(logits, wanted, tolerance, output_mask) -> jax.Array:
@@ -119,6 +216,20 @@ def _wrong_positions(logits, wanted, tolerance, output_mask) -> jax.Array:
     found = jnp.where(shown.max(axis=-1) >= PRESENT, shown.argmax(axis=-1), -1)
     near = jnp.abs(logits[..., 0] - wanted) < tolerance
     return jnp.where(tolerance > 0, ~near, found != wanted)
+
+
+def _flat(arrays: Arrays) -> jax.Array:
+    """All entries in a row: few large operations cost less than many small ones."""
+    return jnp.concatenate([value.ravel() for _, value in sorted(arrays.items())])
+
+
+def _unflat(flat: jax.Array, like: Arrays) -> Arrays:
+    """The inverse of `_flat`."""
+    arrays, end = {}, 0
+    for name, value in sorted(like.items()):
+        arrays[name] = flat[end : end + value.size].reshape(value.shape)
+        end += value.size
+    return arrays
 
 
 def loss_of(
@@ -131,7 +242,7 @@ def loss_of(
 
     def term(embedded, right, layer_loss, output_loss, combine):
         given = run(weights, embedded, lengths, causal=causal)
-        given = Outputs(given.logits, given.blocks @ weights["readout"])
+        given = Outputs(given.logits, product(given.blocks, weights["readout"]))
         return distance(
             right,
             given,
@@ -159,32 +270,30 @@ def loss_of(
     return layers + term(embed(weights, codes), right, "none", settings.output_loss, "sum")
 
 
-def adam_step(
-    parameters,
-    moments,
-    gradient,
-    step,
-    settings: TrainingSettings,
-    b1: float = 0.9,
-    b2: float = 0.99,
-    epsilon: float = 1e-8,
-):
-    """One Adam step with the model's own clipping and schedule (Tracr paper: b1 0.9, b2 0.99)."""
-    norm = jnp.sqrt(sum((value**2).sum() for value in gradient.values()))
-    scale = jnp.minimum(1.0, settings.clip / jnp.maximum(norm, 1e-12))
-    count = step + 1
-    rate = optax.warmup_cosine_decay_schedule(
+def rate_of(settings: TrainingSettings) -> optax.Schedule:
+    """The learning rate of a step: in each cycle it rises in a line and falls as a cosine."""
+    length = max(2, settings.steps // settings.cycles)
+    cycle = optax.warmup_cosine_decay_schedule(
         0.0,
         settings.learning_rate,
-        max(1, int(settings.warm_up * settings.steps)),
-        max(2, settings.steps),
+        max(1, int(settings.warm_up * length)),
+        length,
         0.01 * settings.learning_rate,
-    )(step)
-    new, firsts, seconds = {}, {}, {}
-    for name, value in parameters.items():
-        change = gradient[name] * scale
-        first = firsts[name] = b1 * moments[0][name] + (1 - b1) * change
-        second = seconds[name] = b2 * moments[1][name] + (1 - b2) * change**2
-        direction = (first / (1 - b1**count)) / (jnp.sqrt(second / (1 - b2**count)) + epsilon)
-        new[name] = value - rate * direction
-    return new, (firsts, seconds)
+    )
+    return lambda step: cycle(step % length)
+
+
+def adam_step(flat, moments, gradient, step, settings: TrainingSettings):
+    """One Adam step with the model's own clipping and schedule, all in vectors of one length.
+
+    Returns:
+      parameters and the two moments.
+    """
+    norm = jnp.sqrt(jnp.vdot(gradient, gradient))
+    change = gradient * jnp.minimum(1.0, settings.clip / jnp.maximum(norm, 1e-12))
+    count = step + 1
+    rate = rate_of(settings)(step)
+    first = B1 * moments[0] + (1 - B1) * change
+    second = B2 * moments[1] + (1 - B2) * change**2
+    direction = (first / (1 - B1**count)) / (jnp.sqrt(second / (1 - B2**count)) + EPSILON)
+    return flat - rate * direction, first, second

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from tracrlab.compiler.forward import Trace, forward
 from tracrlab.compiler.model import CompiledModel
 from tracrlab.compiler.verification import Verification, verify
 from tracrlab.rasp.program import CATEGORICAL
 from tracrlab.rasp.truth_table import TruthTable
 from tracrlab.students.losses import mean_square
-from tracrlab.students.shapes import Shape
-from tracrlab.students.stacking import padded_weights
 from tracrlab.students.training import Inputs
-from tracrlab.students.transformer import Outputs, embed, run
+from tracrlab.students.transformer import Outputs
 
 #: The thesis's gate (section 6.1): a student is accepted from this accuracy, up to this loss.
 GATE_ACCURACY, GATE_LOSS = 0.9, 0.05
@@ -124,7 +120,6 @@ def judge(
     teacher: Teacher,
     model: CompiledModel,
     readout: np.ndarray,
-    shape: Shape,
     inputs: Inputs,
     *,
     steps: int,
@@ -136,7 +131,6 @@ def judge(
       teacher: its teacher.
       model: its weights.
       readout: from its stream to the teacher's.
-      shape: the padded sizes to run it in.
       inputs: all inputs of the domain.
       steps: training steps.
       snapshot: as in `Student`.
@@ -147,27 +141,22 @@ def judge(
         return Student(teacher.id, model, readout, failed, np.inf, steps, snapshot)
     result = verify(model, teacher.table, None)
     rows = np.random.default_rng(0).permutation(len(inputs.codes))[:LOSS_INPUTS]
-    padded = np.zeros((shape.student.d_model, shape.teacher.d_model), np.float32)
-    padded[: readout.shape[0], : readout.shape[1]] = readout
     own = teacher.model.architecture
     halves = sum((layer.heads > 0) + (layer.mlp_hidden > 0) for layer in own.layers)
-    loss = _loss(
-        padded_weights(teacher.model, shape.teacher),
-        padded_weights(model, shape.student),
-        padded,
-        inputs.codes[rows],
-        inputs.lengths[rows],
+    codes, lengths = inputs.codes[rows], inputs.lengths[rows]
+    right, given = _outputs(teacher.model, codes, lengths), _outputs(model, codes, lengths)
+    loss = mean_square(
+        right,
+        Outputs(given.logits, given.blocks @ readout),
+        np.arange(codes.shape[1]) < lengths[:, None],
         max(halves, 1) * own.d_model,
         own.output_size,
-        inputs.causal,
     )
     return Student(teacher.id, model, readout, result, float(loss), steps, snapshot)
 
 
-@partial(jax.jit, static_argnames=("causal",))
-def _loss(teacher, student, readout, codes, lengths, entries, outputs, causal) -> jax.Array:
-    right = run(teacher, embed(teacher, codes), lengths, causal=causal)
-    given = run(student, embed(student, codes), lengths, causal=causal)
-    given = Outputs(given.logits, given.blocks @ readout)
-    visible = jnp.arange(codes.shape[1]) < lengths[:, None]
-    return mean_square(right, given, visible, entries, outputs)
+def _outputs(model: CompiledModel, codes: np.ndarray, lengths: np.ndarray) -> Outputs:
+    """What a model gives, without padding, in numpy: nothing is compiled for a verdict."""
+    trace = Trace()
+    logits = forward(model.architecture, model.weights, codes, lengths, trace)
+    return Outputs(logits, np.diff(np.stack(trace.residuals), axis=0))

@@ -4,23 +4,22 @@ A lane is a place for one model. When its model has converged or failed, the nex
 place without anything being compiled again. A model's random numbers come from its own id, and
 lanes share nothing, so the result for a model does not depend on the others.
 
-After every chunk of steps each student is run on all inputs, or of many on the next part and on
-those that it got wrong. That says when it may be right, and which inputs are not yet: half of the
-next inputs are drawn from those.
+After every chunk of steps each student is run on a block of inputs, those that it got wrong among
+them, and on the next block only while all are right: so what is said to be right is right on all.
+Half of the next inputs are drawn from those that are wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from tracrlab.students import stepping
 from tracrlab.students.stacking import stack
-from tracrlab.students.stepping import compiled_chunk
 
 #: What is trained: W alone, all else frozen, or every weight and the readout.
 TRAINED = ("compression", "weights")
@@ -36,12 +35,14 @@ class TrainingSettings:
     Attributes:
       trained: "compression" (W alone) or "weights" (every weight).
       steps: most steps of a model.
+      cycles: parts of the steps that each have a schedule of their own: the first is enough for
+        most models, and the others are a second chance for the few that it leaves.
       chunk: steps between two looks at a model.
       lanes: models that are trained side by side; 0 is one on a CPU, whose core has nothing to do
         them with at once, and 64 on an accelerator.
       batch: inputs a step.
       pool: inputs that the batches of a chunk are drawn from.
-      looked: inputs that a student is run on after a chunk.
+      looked: inputs that a student is run on at a time after a chunk: no more while some are wrong.
       mined: share of the pool that is drawn from inputs which the student gets wrong.
       learning_rate: peak of the schedule.
       warm_up: share of the steps over which the rate rises; it falls as a cosine afterwards.
@@ -54,11 +55,12 @@ class TrainingSettings:
 
     trained: str = "compression"
     steps: int = 400
+    cycles: int = 1
     chunk: int = 50
     lanes: int = 0
     batch: int = 32
     pool: int = 512
-    looked: int = 4096
+    looked: int = 1024
     mined: float = 0.5
     learning_rate: float = 1e-2
     warm_up: float = 0.1
@@ -168,12 +170,11 @@ def train(
     waiting = list(reversed(jobs))
     lanes: list[Job | None] = [waiting.pop() if waiting else None for _ in range(settings.places)]
     states = [_start(job or jobs[0], inputs) for job in lanes] if jobs else []
-    fixed: tuple | None = None
-    codes, lengths = jnp.asarray(inputs.codes), jnp.asarray(inputs.lengths)
+    fixed: _Fixed | None = None
     while any(lanes):
         if fixed is None:  # an empty lane repeats the first job, so that the program is the same
             fixed = _fixed([job or jobs[0] for job in lanes])
-        states = _trained_on(states, fixed, codes, lengths, settings, inputs.causal)
+        states = _trained_on(states, fixed, inputs, settings)
         for number, job in enumerate(lanes):
             if job is None:
                 continue
@@ -198,52 +199,112 @@ def _start(job: Job, inputs: Inputs) -> Trained:
 
 
 def _trained_on(
-    states: Sequence[Trained], fixed: tuple, codes, lengths, settings, causal
+    states: Sequence[Trained], fixed: _Fixed, inputs: Inputs, settings: TrainingSettings
 ) -> list[Trained]:
     """The states after one more chunk."""
     batches = [_batches(state, settings) for state in states]
-    result = compiled_chunk()(
+    pools = np.stack([batch.pool for batch in batches])
+    codes, lengths = inputs.codes[pools], inputs.lengths[pools]
+    result = stepping.compiled(stepping.steps)(
         stack([state.parameters for state in states]),
         tuple(stack([state.moments[number] for state in states]) for number in (0, 1)),
-        np.stack([np.concatenate(parts) for parts in batches]),
-        np.array([state.steps for state in states]),
-        *fixed,
         codes,
         lengths,
+        stepping.compiled(stepping.targets)(fixed.teachers, codes, lengths, inputs.causal),
+        np.stack([batch.rows for batch in batches]),
+        np.array([state.steps for state in states]),
+        fixed.ids,
+        fixed.masks,
+        fixed.teachers,
+        fixed.tolerances,
         settings,
-        causal,
+        inputs.causal,
     )
-    parameters, moments, loss, found, accuracy = jax.tree.map(np.asarray, result)
+    parameters, moments, losses = jax.tree.map(np.asarray, result)
 
     def of(arrays: Arrays, number: int) -> Arrays:
         return {name: value[number] for name, value in arrays.items()}
 
-    def known(number: int) -> np.ndarray:
-        wrong = states[number].wrong.copy()
-        wrong[batches[number].looked] = found[number]
-        return wrong
-
-    return [
+    trained = [
         Trained(
             state.id,
             of(parameters, number),
             (of(moments[0], number), of(moments[1], number)),
-            float(loss[number]),
+            float(losses[number]),
             state.steps + settings.chunk,
-            float(accuracy[number]),
-            known(number),
+            0.0,
+            state.wrong,
         )
         for number, state in enumerate(states)
+    ]
+    orders = [batch.looked for batch in batches]
+    return _looked_at(trained, orders, fixed, inputs, settings)
+
+
+def _looked_at(
+    states: Sequence[Trained],
+    orders: Sequence[np.ndarray],
+    fixed: _Fixed,
+    inputs: Inputs,
+    settings: TrainingSettings,
+) -> list[Trained]:
+    """The states with what a look says: block after block, while a model may be right.
+
+    Args:
+      states: after a chunk.
+      orders: all inputs in the order in which each model is run on them.
+      fixed: the jobs in the lanes.
+      inputs: every input.
+      settings: how many are run at once.
+    """
+    teachers = [_one(fixed.teachers, number) for number in range(len(states))]
+    weights = stack(
+        [
+            stepping.student_weights(state.parameters, teacher, settings.trained)
+            for state, teacher in zip(states, teachers, strict=True)
+        ]
+    )
+    weights.pop("readout")
+    wrong = [state.wrong.copy() for state in states]
+    right_positions, positions = np.zeros(len(states)), np.zeros(len(states))
+    size = min(settings.looked, len(inputs.codes))
+    lanes = np.arange(len(states))[:, None]
+    for start in range(0, len(inputs.codes), size):
+        # The last block is filled up with inputs of the first: a block has one size.
+        rows = np.stack(
+            [np.take(order, range(start, start + size), mode="wrap") for order in orders]
+        )
+        found, bad = stepping.compiled(stepping.look)(
+            weights,
+            inputs.codes[rows],
+            inputs.lengths[rows],
+            fixed.wanted[lanes, rows],
+            fixed.tolerances,
+            inputs.causal,
+        )
+        found = np.asarray(found)
+        block_positions = (inputs.lengths[rows] - 1).sum(axis=1)
+        right_positions += block_positions - np.asarray(bad)
+        positions += block_positions
+        for known, looked, result in zip(wrong, rows, found, strict=True):
+            known[looked] = result
+        if all(known.any() for known in wrong):
+            break
+    return [
+        replace(state, accuracy=float(right / total), wrong=known)
+        for state, right, total, known in zip(
+            states, right_positions, positions, wrong, strict=True
+        )
     ]
 
 
 class Batches(NamedTuple):
-    """The inputs of a model's next chunk, int32.
+    """The inputs of a model's next chunk.
 
     Attributes:
       pool: rows of all inputs [pool].
-      rows: rows of the pool, a batch a step [chunk * batch].
-      looked: rows of all inputs, those that are run after the chunk.
+      rows: rows of the pool, a batch a step [chunk, batch].
+      looked: rows of all inputs, in the order in which they are run after the chunk [inputs].
     """
 
     pool: np.ndarray
@@ -263,28 +324,39 @@ def _batches(state: Trained, settings: TrainingSettings) -> Batches:
     total = np.cumsum((1 - settings.mined) / count + settings.mined * share)
     drawn = rng.random(settings.pool) * total[-1]
     pool = np.minimum(np.searchsorted(total, drawn), count - 1)
-    rows = rng.integers(settings.pool, size=settings.chunk * settings.batch)
-    parts = pool, rows, _looked(state, settings, rng)
-    return Batches(*(part.astype(np.int32) for part in parts))
+    rows = rng.integers(settings.pool, size=(settings.chunk, settings.batch), dtype=np.int32)
+    return Batches(pool, rows, _order(state, settings, rng))
 
 
-def _looked(state: Trained, settings: TrainingSettings, rng: np.random.Generator) -> np.ndarray:
-    """Inputs to run next: up to half are wrong ones, the others follow those of the last look."""
+def _order(state: Trained, settings: TrainingSettings, rng: np.random.Generator) -> np.ndarray:
+    """All inputs: wrong ones first, to half a block, then those that follow the last look's."""
     count = len(state.wrong)
     size = min(settings.looked, count)
-    if size == count:
-        return np.arange(count)
     wrong = rng.permutation(np.flatnonzero(state.wrong))[: size // 2]
     # Neighbours in the domain are alike, so parts are taken from an order that is not its own.
     order = np.random.default_rng(settings.seed).permutation(count)
     order = np.roll(order, -(state.steps // settings.chunk) * (size // 2))
-    rest = order[~np.isin(order, wrong)]
-    return np.concatenate([wrong, rest[: size - len(wrong)]])
+    is_first = np.zeros(count, bool)
+    is_first[wrong] = True
+    return np.concatenate([wrong, order[~is_first[order]]])
 
 
-def _fixed(jobs: Sequence[Job]) -> tuple:
-    """What does not change while the same jobs are in the lanes."""
-    return (
+class _Fixed(NamedTuple):
+    """What does not change while the same jobs are in the lanes, stacked."""
+
+    ids: np.ndarray
+    masks: Arrays
+    teachers: Arrays
+    wanted: np.ndarray
+    tolerances: np.ndarray
+
+
+def _one(stacked: Arrays, number: int) -> Arrays:
+    return {name: value[number] for name, value in stacked.items()}
+
+
+def _fixed(jobs: Sequence[Job]) -> _Fixed:
+    return _Fixed(
         np.array([job.id for job in jobs]),
         stack([job.mask for job in jobs]),
         stack([job.teacher for job in jobs]),
