@@ -26,6 +26,7 @@ from tracrlab.folders import atomic_folder
 from tracrlab.injection.base_models import gpt2_tokenizer
 from tracrlab.injection.checkpoint import array_digest, load_checkpoint, save_checkpoint
 from tracrlab.injection.evaluation import require_finite
+from tracrlab.injection.optimizer import MuonAdamW
 from tracrlab.injection.streams import fastest_device
 from tracrlab.injection.text import load_text, part_documents, token_windows
 from tracrlab.progress import progress
@@ -34,6 +35,11 @@ from tracrlab.stopping import StoppedError, stopping
 
 #: Share of the drawn tokens that are uniform over the vocabulary; the others are as in the text.
 UNIFORM = 0.5
+#: Standard deviation of the first embeddings. GPT-2's 0.02 is for a width of 768; a stream of 128
+#: gives a rare token, whose embedding hardly moves, no more logit than its length.
+EMBEDDING_EXTENT = 0.05
+#: Of AdamW, for a run of a few hundred steps.
+BETAS = (0.9, 0.95)
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def new_model(config: TinyConfig, seed: int, tokenizer: PreTrainedTokenizerBase)
     """An untrained model; its logits read the embeddings, as GPT-2's do."""
     torch.manual_seed(seed)
     end = tokenizer.eos_token_id
-    return GPT2LMHeadModel(
+    model = GPT2LMHeadModel(
         GPT2Config(
             vocab_size=len(tokenizer),
             n_positions=config.context,
@@ -106,6 +112,8 @@ def new_model(config: TinyConfig, seed: int, tokenizer: PreTrainedTokenizerBase)
             eos_token_id=end,
         )
     )
+    torch.nn.init.normal_(model.get_input_embeddings().weight, std=EMBEDDING_EXTENT)
+    return model
 
 
 def train(
@@ -118,7 +126,7 @@ def train(
     """
     device = fastest_device()
     model.to(device)
-    optimizer = _optimizer(model, config)
+    optimizer = _optimizer(model)
     identity = {
         "config": config.model_dump(mode="json"),
         "seed": seed,
@@ -255,8 +263,9 @@ def _batch(windows: np.ndarray, step: int, batch: int) -> np.ndarray:
     return windows[np.arange(step * batch, (step + 1) * batch) % len(windows)]
 
 
-def _optimizer(model: GPT2LMHeadModel, config: TinyConfig) -> torch.optim.AdamW:
-    matrices = [p for p in model.parameters() if p.dim() > 1]
-    others = [p for p in model.parameters() if p.dim() <= 1]
-    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95))
+def _optimizer(model: GPT2LMHeadModel) -> MuonAdamW:
+    """Muon for the matrices of the blocks, AdamW for embeddings, norms and biases."""
+    matrices = [weight for weight in model.transformer.h.parameters() if weight.dim() == 2]
+    own = {id(weight) for weight in matrices}
+    others = [weight for weight in model.parameters() if id(weight) not in own]
+    return MuonAdamW([{"params": matrices, "muon": True}, {"params": others}], betas=BETAS)

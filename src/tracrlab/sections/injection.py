@@ -100,9 +100,9 @@ class TinyConfig(Section):
     context: int = Field(
         256, ge=8, description="longest input, and the window that is trained on, in tokens"
     )
-    steps: Count = Field(500, description="training steps")
+    steps: Count = Field(300, description="training steps")
     batch: Count = Field(8, description="windows a step")
-    learning_rate: float = Field(3e-3, gt=0, description="peak rate")
+    learning_rate: float = Field(6e-3, gt=0, description="peak rate")
     negatives: Count = Field(
         2_048, description="tokens drawn at each step to estimate the softmax over the vocabulary"
     )
