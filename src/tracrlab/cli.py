@@ -5,6 +5,7 @@ Heavy libraries are imported inside the commands, so that help answers at once.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -69,6 +70,8 @@ for command in (run, show, verify, plan):
 
 def main() -> None:
     """Runs the command line; wrong input ends in one sentence and exit code 2."""
+    if not sys.stderr.isatty():  # the hub library's bars draw over themselves, line by line in a log
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         app()
     except TracrLabError as error:
