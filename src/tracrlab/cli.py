@@ -70,7 +70,7 @@ for command in (run, show, verify, plan):
 
 def main() -> None:
     """Runs the command line; wrong input ends in one sentence and exit code 2."""
-    if not sys.stderr.isatty():  # the hub library's bars draw over themselves, line by line in a log
+    if not sys.stderr.isatty():  # bars that draw over themselves fill a log
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         app()
