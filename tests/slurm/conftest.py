@@ -16,8 +16,10 @@ from tests.slurm.sandbox import Sandbox, why_not
 
 ROOT = Path(__file__).parents[2]
 PROFILE = ROOT / "profiles" / "slurm"
-#: The delivered profile asks every 20 seconds; a test does not wait that long.
+#: The delivered profile asks every 20 seconds, and exits up to a minute after the last job; a test
+#: does not wait that long.
 FAST = ("--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "20")
+FAST += ("--max-jobs-per-timespan", "5000/1s")
 
 
 def cluster(accounting: bool):
