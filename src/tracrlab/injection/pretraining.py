@@ -27,7 +27,7 @@ from tracrlab.injection.base_models import gpt2_tokenizer
 from tracrlab.injection.checkpoint import array_digest, load_checkpoint, save_checkpoint
 from tracrlab.injection.evaluation import require_finite
 from tracrlab.injection.optimizer import MuonAdamW
-from tracrlab.injection.streams import fastest_device
+from tracrlab.injection.streams import StreamModel, fastest_device
 from tracrlab.injection.text import load_text, part_documents, token_windows
 from tracrlab.progress import progress
 from tracrlab.sections.injection import TinyConfig
@@ -265,7 +265,7 @@ def _batch(windows: np.ndarray, step: int, batch: int) -> np.ndarray:
 
 def _optimizer(model: GPT2LMHeadModel) -> MuonAdamW:
     """Muon for the matrices of the blocks, AdamW for embeddings, norms and biases."""
-    matrices = [weight for weight in model.transformer.h.parameters() if weight.dim() == 2]
+    matrices = StreamModel(model).block_matrices()
     own = {id(weight) for weight in matrices}
     others = [weight for weight in model.parameters() if id(weight) not in own]
     return MuonAdamW([{"params": matrices, "muon": True}, {"params": others}], betas=BETAS)

@@ -104,6 +104,8 @@ class PromptInterchange:
         self.varying_others = self.varying[self.prompt_symbol[self.varying] == other]
         own = np.unique(np.concatenate([examples.tokens.ravel(), examples.targets.ravel()]))
         self.fillers = np.setdiff1d(fillers, own)
+        self._exchangeable = np.zeros(size, dtype=bool)
+        self._exchangeable[self.varying] = self._exchangeable[self.fillers] = True
         self.other = other
         self.target_of, self.ends = answer_tokens(program, examples, codes)
         self.longest_answer = int(examples.supervised.sum(axis=1).max())
@@ -147,7 +149,7 @@ class PromptInterchange:
         """A prompt with symbols exchanged, one of which may be gone or there twice."""
         tokens, symbols = self._exchanged(tokens, symbols, generator)
         gained = generator.choice([-1, 0, 0, 1])
-        places = np.flatnonzero(np.isin(tokens[:-1], [*self.varying, *self.fillers]))
+        places = np.flatnonzero(self._exchangeable[tokens[:-1]])
         if not gained or len(places) < 2:
             return tokens, symbols
         if not self.shortest <= len(tokens) + gained <= self.longest:
