@@ -25,6 +25,7 @@ def material(task: str):
     from tracrlab.injection.base_models import gpt2_tokenizer
     from tracrlab.injection.data import load_data
     from tracrlab.injection.training import TrainingData
+    from tracrlab.injection.windows import TextWindows
     from tracrlab.tasks.registry import load_task
 
     config = load_config({"injection": {"train_examples": 2000, "test_examples": 100}})
@@ -37,7 +38,7 @@ def material(task: str):
     )
     data = load_data(load_task(task), tokenizer, sizes.context, config, train=True)
     shape = (200, config.injection.text_length)
-    text = np.random.default_rng(0).integers(0, 50_000, size=shape)
+    text = TextWindows(np.random.default_rng(0).integers(0, 50_000, size=shape))
     return model, data, TrainingData(data.train, data.held_out, text, data.excluded()), config
 
 
@@ -92,7 +93,7 @@ def plain_step(model, data, training, config, steps: int) -> float:
                 mapped = linear_map(out.hidden_states[layer][row, : len(word)])
                 cosine = torch.cosine_similarity(mapped, streams[layer], dim=-1)
                 loss = loss + (1 - cosine).mean() / len(layers) / len(part)
-        windows = torch.from_numpy(training.text[: settings.text_batch])
+        windows = torch.from_numpy(training.text.tokens[: settings.text_batch])
         with torch.no_grad():
             reference = frozen(windows).logits
         loss = loss + torch.nn.functional.kl_div(

@@ -5,6 +5,7 @@ import pytest
 
 from tests.injection.tiny import counting_task
 from tracrlab.injection.training import TrainingData
+from tracrlab.injection.windows import TextWindows
 
 
 @pytest.fixture(scope="session")
@@ -17,4 +18,4 @@ def task():
 def data(task):
     _, examples, held_out = task
     text = np.random.default_rng(1).integers(0, 60, size=(20, 12))
-    return TrainingData(examples, held_out, text)
+    return TrainingData(examples, held_out, TextWindows(text))

@@ -14,6 +14,7 @@ from tracrlab.injection.prompts import Examples
 from tracrlab.injection.result_tables import merged, ood_table, task_table
 from tracrlab.injection.streams import StreamModel
 from tracrlab.injection.training import TrainingData, train
+from tracrlab.injection.windows import TextWindows
 from tracrlab.sections.injection import InjectionConfig
 
 
@@ -21,7 +22,7 @@ from tracrlab.sections.injection import InjectionConfig
 def half_trained():
     """A model that answers some of the held-out examples."""
     program, examples, held_out = counting_task()
-    text = np.zeros((0, 2), dtype=np.int64)
+    text = TextWindows(np.zeros((0, 2), dtype=np.int64))
     config = InjectionConfig(steps=45, batch=16, text_batch=0, learning_rate=3e-3)
     result = train(
         gpt2(), program, TrainingData(examples, held_out, text), config, "finetune_kl", 0

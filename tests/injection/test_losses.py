@@ -9,6 +9,7 @@ from tracrlab.injection.losses import (
     alignment_loss,
     answer_loss,
     sampled_answer_loss,
+    sampled_text_loss,
     text_loss,
 )
 
@@ -50,3 +51,26 @@ def test_a_sample_of_all_other_tokens_gives_the_exact_loss():
     drawn = others[torch.randint(len(others), (20_000,))]
     sampled = sampled_answer_loss(hidden, embeddings, numbers, answers, drawn)
     assert sampled.item() == pytest.approx(exact.item(), rel=0.03)
+
+
+def test_the_sampled_divergence_by_hand():
+    # differences 0 and log 3, mean exp 2: log 2 - log(3) / 2, times n / (n - 1) = 2
+    reference = torch.tensor([[5.0, -1.0]])
+    logits = reference + torch.tensor([[0.0, math.log(3)]])
+    expected = 2 * (math.log(2) - math.log(3) / 2)
+    assert sampled_text_loss(logits, reference).item() == pytest.approx(expected)
+    # what is added to all logits of a model changes no prediction
+    assert sampled_text_loss(reference + 7, reference).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_sampled_divergence_is_the_exact_one_in_the_mean():
+    generator = torch.Generator().manual_seed(0)
+    reference = 2 * torch.randn(1, 50, generator=generator)
+    logits = reference + 0.4 * torch.randn(1, 50, generator=generator)
+    drawn = torch.multinomial(
+        reference.softmax(-1).expand(5_000, -1), 16, True, generator=generator
+    )
+    sampled = sampled_text_loss(
+        logits.expand(5_000, -1).gather(1, drawn), reference.expand(5_000, -1).gather(1, drawn)
+    )
+    assert sampled.item() == pytest.approx(text_loss(logits, reference).item(), rel=0.05)

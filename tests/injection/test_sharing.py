@@ -13,6 +13,7 @@ from tracrlab.injection.prompts import PromptInterchange
 from tracrlab.injection.reference import Reference
 from tracrlab.injection.sharing import check_shareable, share
 from tracrlab.injection.streams import StreamModel
+from tracrlab.injection.windows import TextWindows
 
 ROWS = 8
 
@@ -31,7 +32,7 @@ def batches():
 
 def step_of(batches: Batches, swap: str, swap_share: float) -> tuple[InjectionStep, Reference]:
     streams = StreamModel(gpt2())
-    text = np.random.default_rng(2).integers(0, 60, size=(20, 9))
+    text = TextWindows(np.random.default_rng(2).integers(0, 60, size=(20, 9)))
     linear_map = LinearMap(
         64, len(batches.alignment.directions), generator=torch.Generator().manual_seed(3)
     )

@@ -54,6 +54,24 @@ def test_an_edit_is_what_the_rest_of_the_model_reads(model, stage):
     assert torch.allclose(edited.hidden, kept.hidden.flip(0), atol=1e-5)
 
 
+@pytest.mark.parametrize("stage", [2, 4, 6])
+def test_a_run_resumes_from_its_stream(model, stage):
+    with torch.no_grad():
+        kept = model(TOKENS, keep=(stage,))
+        other = kept.streams[stage].flip(0) + 0.1
+        edited = model(TOKENS, edits={stage: lambda _: other})
+        assert torch.equal(model.resume(TOKENS, stage, other).hidden, edited.hidden)
+        assert torch.equal(model(TOKENS).hidden, kept.hidden)  # all blocks are there again
+
+
+def test_logits_of_a_few_tokens_are_those_of_the_head(model):
+    tokens = torch.tensor([[3, 9], [0, 5]])
+    with torch.no_grad():
+        hidden = model(TOKENS).hidden[:, 1]
+        theirs = model.logits(hidden).gather(1, tokens)
+        assert torch.allclose(model.logits_of(hidden, tokens), theirs, atol=1e-5)
+
+
 def test_padding_on_the_right_changes_nothing(model):
     with torch.no_grad():
         short = model(TOKENS[1:, :3]).hidden

@@ -179,7 +179,7 @@ def test_the_reference_is_the_model_as_it_was(data):
     none = np.zeros(0, dtype=np.int64)
     batches = Batch(*(none,) * 9, None, np.array([3, 7]), PLACES, none)
     with torch.no_grad():
-        logits = model.model(torch.from_numpy(data.text[[3, 7]])).logits
+        logits = model.model(torch.from_numpy(data.text.tokens[[3, 7]])).logits
         expected = logits[np.arange(2)[:, None], PLACES].flatten(0, 1)
         for limit in (2**30, 0):  # kept in memory, and computed each time
             reference = Reference(model, data.text, torch.device("cpu"), limit)

@@ -138,16 +138,19 @@ def _read_injection(path: Path) -> Any:
 
 
 def _write_windows(path: Path) -> None:
-    from tracrlab.injection.windows import save_windows
+    from tracrlab.injection.windows import TextWindows, save_windows
 
-    save_windows(path, np.arange(140).reshape(2, 70))
+    drawn = np.arange(560, dtype=np.int32).reshape(2, 70, 4)
+    text = TextWindows(np.arange(140).reshape(2, 70), drawn, drawn.astype(np.float32))
+    save_windows(path, text)
 
 
 def _read_windows(path: Path) -> Any:
     from tracrlab.config import load_config
     from tracrlab.injection.windows import load_windows
 
-    return _arrays({"windows": load_windows(path, load_config("{}").injection)})
+    config = load_config({"injection": {"text_draws": 4}}).injection
+    return _arrays(load_windows(path, config).arrays)
 
 
 def _write_study(path: Path) -> None:

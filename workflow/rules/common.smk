@@ -126,7 +126,10 @@ NOT_TRAINED_WITH = tuple(
 TEXT_MADE_WITH = (
     "injection.seed",
     "injection.weights",
-    *(f"injection.{key}" for key in ("base", "text", "text_batch", "text_length", "text_windows")),
+    *(
+        f"injection.{key}"
+        for key in ("base", "text", "text_batch", "text_draws", "text_length", "text_windows")
+    ),
 )
 MEASURED_WITH = (
     "injection.seed",

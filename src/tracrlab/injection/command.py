@@ -81,7 +81,10 @@ def _inject(
     own = settings.injection.of_task(found.name)
     model, tokenizer = load_base(own.base, base_folder)
     data = load_data(found, tokenizer, model.config.max_position_embeddings, settings, train=True)
-    windows = make_windows(tokenizer, own, own.seed) if text is None else load_windows(text, own)
+    if text is None:
+        windows = make_windows(model, tokenizer, own, own.seed)
+    else:
+        windows = load_windows(text, own)
     checkpoint = out.with_name(f"{out.name}.checkpoint.safetensors")
     seed = own.seed + run
     material = TrainingData(data.train, data.held_out, windows, data.excluded())
@@ -173,7 +176,7 @@ def write_text_windows(
     base_folder: BaseFolder = None,
     config: ConfigOption = "{}",
 ) -> None:
-    """Cut the plain text that models stay close on into windows of tokens, once for all runs.
+    """Cut the text that models stay close on into windows, and draw words that the base model says.
 
     Example: tracrlab injection text --base-folder results/injection/tiny --out text.safetensors
     """
@@ -182,10 +185,10 @@ def write_text_windows(
     from tracrlab.injection.windows import make_windows, save_windows
 
     settings = load_config(config)
-    _, tokenizer = load_base(settings.injection.base, base_folder)
-    windows = make_windows(tokenizer, settings.injection, settings.injection.seed)
+    model, tokenizer = load_base(settings.injection.base, base_folder)
+    windows = make_windows(model, tokenizer, settings.injection, settings.injection.seed)
     save_windows(out, windows)
-    print(f"{out}: {len(windows):,} windows of {settings.injection.text_length} tokens")
+    print(f"{out}: {len(windows.tokens):,} windows of {settings.injection.text_length} tokens")
 
 
 @app.command()

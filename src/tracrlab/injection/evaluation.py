@@ -11,7 +11,7 @@ import torch
 
 from tracrlab.errors import TracrLabError
 from tracrlab.injection.prompts import Examples
-from tracrlab.injection.streams import Edit, StreamModel
+from tracrlab.injection.streams import Run, StreamModel
 
 #: Two-sided 95 % of the normal distribution.
 _Z = 1.959963984540054
@@ -76,7 +76,6 @@ def answers(
     model: StreamModel,
     examples: Examples,
     batch: int = 64,
-    edits=None,
 ) -> np.ndarray:
     """Whether greedy decoding gives each example's answer and then its end.
 
@@ -88,7 +87,6 @@ def answers(
       model: the model.
       examples: the examples.
       batch: examples at once.
-      edits: a function of a batch of examples that gives `StreamModel`'s edits.
 
     Returns:
       bool [examples].
@@ -98,20 +96,21 @@ def answers(
     """
     if not len(examples):
         raise TracrLabError("there are no examples to measure an accuracy on.")
-    device = model.model.device
     right = np.zeros(len(examples), dtype=bool)
     for chosen in batches_by_length(examples.lengths, batch):
         part = examples.take(chosen)
-        rows, positions = np.nonzero(part.supervised)
-        tokens = torch.from_numpy(part.tokens).to(device)
-        changes: dict[int, Edit] = edits(part) if edits else {}
-        run = model(tokens, edits=changes)
-        logits = model.logits_at(run, torch.from_numpy(rows), torch.from_numpy(positions))
-        require_finite(logits, "the examples of a task")
-        hit = logits.argmax(dim=-1).cpu().numpy() == part.targets[rows, positions]
-        wrong = np.bincount(rows[~hit], minlength=len(chosen))
-        right[chosen] = wrong == 0
+        run = model(torch.from_numpy(part.tokens).to(model.model.device))
+        right[chosen] = answered(model, run, part)
     return right
+
+
+def answered(model: StreamModel, run: Run, examples: Examples) -> np.ndarray:
+    """Which examples a run over them answers right, as `answers` says, bool [examples]."""
+    rows, positions = np.nonzero(examples.supervised)
+    logits = model.logits_at(run, torch.from_numpy(rows), torch.from_numpy(positions))
+    require_finite(logits, "the examples of a task")
+    hit = logits.argmax(dim=-1).cpu().numpy() == examples.targets[rows, positions]
+    return np.bincount(rows[~hit], minlength=len(examples)) == 0
 
 
 def accuracy(model: StreamModel, examples: Examples, batch: int = 64) -> Accuracy:

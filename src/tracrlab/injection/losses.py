@@ -76,3 +76,24 @@ def text_loss(logits: Tensor, reference: Tensor) -> Tensor:
     model = torch.log_softmax(logits.float(), dim=-1)
     original = torch.log_softmax(reference.float(), dim=-1)
     return functional.kl_div(model, original, log_target=True, reduction="none").sum(-1).mean()
+
+
+def sampled_text_loss(logits: Tensor, reference: Tensor) -> Tensor:
+    """`text_loss` from the logits of some tokens alone, drawn from the original's prediction.
+
+    With p the original and q the model, d the difference of their logits, and means under p:
+    ``KL(p || q) = log mean exp(d) - mean(d)``, whatever the logits are normalised by. Means are
+    taken over the drawn tokens; the factor ``n / (n - 1)`` makes the term of second order, half the
+    variance of d, unbiased.
+
+    Args:
+      logits: of the model at the drawn tokens [positions, draws].
+      reference: of the frozen original, the same shape.
+
+    Returns:
+      the mean over positions, in nats.
+    """
+    draws = logits.shape[1]
+    difference = logits.float() - reference.float()
+    normaliser = torch.logsumexp(difference, dim=1) - math.log(draws)
+    return (normaliser - difference.mean(dim=1)).mean() * draws / (draws - 1)

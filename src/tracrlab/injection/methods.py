@@ -26,7 +26,13 @@ from tracrlab.injection.alignment import (
 )
 from tracrlab.injection.batches import Batch, Patches, stage_index
 from tracrlab.injection.compiled import CompiledProgram
-from tracrlab.injection.losses import alignment_loss, answer_loss, sampled_answer_loss, text_loss
+from tracrlab.injection.losses import (
+    alignment_loss,
+    answer_loss,
+    sampled_answer_loss,
+    sampled_text_loss,
+    text_loss,
+)
 from tracrlab.injection.streams import Run, StreamModel
 from tracrlab.injection.targets import TargetStreams
 from tracrlab.injection.variable_loss import VariableLoss
@@ -60,12 +66,14 @@ class TextPart:
 
     Attributes:
       tokens: the windows; positions: where logits are compared [windows, places].
-      reference: the frozen original's logits there [windows * places, vocabulary].
+      reference: the frozen original's logits there [windows * places, vocabulary or draws].
+      drawn: the tokens that are compared at each [windows * places, draws]; None: all.
     """
 
     tokens: Tensor
     positions: Tensor
     reference: Tensor
+    drawn: Tensor | None = None
 
 
 class InjectionStep(nn.Module):
@@ -123,15 +131,22 @@ class InjectionStep(nn.Module):
         if aligned:
             losses["alignment"] = self._alignment(run, batch, patched, device)
         if text is not None and self.terms.text > 0:
-            hidden = self.model(text.tokens).hidden
-            windows = torch.arange(len(hidden), device=device)[:, None]
-            logits = self.model.logits(hidden[windows, text.positions].flatten(0, 1))
-            losses["text"] = text_loss(logits, text.reference)
+            losses["text"] = self.text(self.model, text)
         for name, weight in batch.weights.items():
             if name in losses:
                 losses[name] = weight * losses[name]
         losses["loss"] = sum(getattr(self.terms, name) * loss for name, loss in losses.items())
         return losses
+
+    @staticmethod
+    def text(model: StreamModel, text: TextPart) -> Tensor:
+        """How far a model is from the frozen original on text."""
+        hidden = model(text.tokens).hidden
+        windows = torch.arange(len(hidden), device=hidden.device)[:, None]
+        hidden = hidden[windows, text.positions].flatten(0, 1)
+        if text.drawn is None:
+            return text_loss(model.logits(hidden), text.reference)
+        return sampled_text_loss(model.logits_of(hidden, text.drawn), text.reference)
 
     def _answer(
         self, run: Run, rows: Tensor, positions: Tensor, batch: Batch, device: torch.device

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -10,13 +12,14 @@ import torch
 from torch import Tensor
 
 from tracrlab.injection.alignment import basis_of_rows, rows_of
-from tracrlab.injection.evaluation import answers, wilson
+from tracrlab.injection.evaluation import answered, batches_by_length, wilson
 from tracrlab.injection.model_folder import InjectedModel
 from tracrlab.injection.prompts import Examples
 
 ANSWER, RANDOM = "answer", "random"
 
 
+@torch.no_grad()
 def noise_table(
     injected: InjectedModel,
     examples: Examples,
@@ -39,38 +42,37 @@ def noise_table(
       columns subspace ("answer" or "random"), norm, right, count, accuracy, low, high.
     """
     weight, alignment = injected.linear_map.weight, injected.alignment
-    rows = rows_of(alignment, injected.variables[-1].directions)
-    answer_basis = basis_of_rows(weight[rows])
-    stage = alignment.model_stages[-1]
+    model, stage = injected.model, alignment.model_stages[-1]
+    answer = basis_of_rows(weight[rows_of(alignment, injected.variables[-1].directions)])
     generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randn((draws, *answer.T.shape), generator=generator).to(weight.device)
+    bases = {ANSWER: [answer] * draws, RANDOM: [basis_of_rows(rows) for rows in drawn]}
     scale = _mean_norm(injected, examples, stage, batch)
+    right: Counter[tuple[float, str]] = Counter()
+    for chosen in batches_by_length(examples.lengths, batch):
+        part = examples.take(chosen)
+        tokens = torch.from_numpy(part.tokens).to(model.model.device)
+        stream = model(tokens, keep=(stage,)).streams[stage]
+        for norm, subspace in product(norms, bases):
+            for basis in bases[subspace]:
+                noisy = add_noise(stream, basis, norm * scale, generator)
+                hit = answered(model, model.resume(tokens, stage, noisy), part)
+                right[norm, subspace] += int(hit.sum())
+    count = draws * len(examples)
     lines = []
-    for norm in norms:
-        for subspace in (ANSWER, RANDOM):
-            right = count = 0
-            for _ in range(draws):
-                basis = answer_basis
-                if subspace == RANDOM:
-                    drawn = torch.randn(answer_basis.T.shape, generator=generator)
-                    basis = basis_of_rows(drawn).to(weight.device)
-
-                def edits(_, basis=basis, size=norm * scale):
-                    return {stage: lambda stream: add_noise(stream, basis, size, generator)}
-
-                hit = answers(injected.model, examples, batch, edits)
-                right, count = right + int(hit.sum()), count + len(hit)
-            low, high = wilson(right, count)
-            lines.append(
-                {
-                    "subspace": subspace,
-                    "norm": norm,
-                    "right": right,
-                    "count": count,
-                    "accuracy": 100 * right / count,
-                    "low": low,
-                    "high": high,
-                }
-            )
+    for norm, subspace in product(norms, bases):
+        low, high = wilson(right[norm, subspace], count)
+        lines.append(
+            {
+                "subspace": subspace,
+                "norm": norm,
+                "right": right[norm, subspace],
+                "count": count,
+                "accuracy": 100 * right[norm, subspace] / count,
+                "low": low,
+                "high": high,
+            }
+        )
     return pd.DataFrame(lines)
 
 

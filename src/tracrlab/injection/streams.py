@@ -51,8 +51,8 @@ class StreamModel(nn.Module):
                 f"the model is a {kind}; programs are injected into {' and '.join(_BLOCKS)} models."
             )
         self.model = model
-        blocks, self._middle = _BLOCKS[kind]
-        self._blocks = getattr(model.base_model, blocks)
+        self._list, self._middle = _BLOCKS[kind]
+        self._blocks = getattr(model.base_model, self._list)
 
     @property
     def layers(self) -> int:
@@ -100,9 +100,37 @@ class StreamModel(nn.Module):
             output = self.model.base_model(input_ids=tokens, use_cache=False)
         return Run(streams, output.last_hidden_state)
 
+    def resume(self, tokens: Tensor, stage: int, stream: Tensor) -> Run:
+        """The end of a run: only the blocks behind a stage, and the one before it, are computed.
+
+        Args:
+          tokens: of the run.
+          stage: an even one, behind a block.
+          stream: what the blocks behind it read [rows, positions, width].
+        """
+        base, blocks, last = self.model.base_model, self._blocks, stage // 2 - 1
+        setattr(base, self._list, blocks[last:])
+        try:
+            with ExitStack() as hooks:
+                hooks.callback(_after(blocks[last], stage, lambda *_: stream).remove)
+                output = base(input_ids=tokens, use_cache=False)
+        finally:
+            setattr(base, self._list, blocks)
+        return Run({}, output.last_hidden_state)
+
     def logits(self, hidden: Tensor) -> Tensor:
         """The head on final hidden states [..., width]: logits [..., vocabulary]."""
         return self.model.get_output_embeddings()(hidden)
+
+    def logits_of(self, hidden: Tensor, tokens: Tensor) -> Tensor:
+        """Logits of a few tokens at each final hidden state, in float32.
+
+        Args:
+          hidden: [positions, width].
+          tokens: int64 [positions, tokens].
+        """
+        rows = self.model.get_output_embeddings().weight[tokens].float()
+        return torch.einsum("ptw,pw->pt", rows, hidden.float())
 
     def logits_at(self, run: Run, rows: Tensor, positions: Tensor) -> Tensor:
         """Logits at some positions only [positions, vocabulary]."""

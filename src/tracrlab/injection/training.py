@@ -31,6 +31,7 @@ from tracrlab.injection.prompts import Examples, PromptInterchange
 from tracrlab.injection.reference import Reference
 from tracrlab.injection.sharing import check_shareable, share
 from tracrlab.injection.streams import StreamModel
+from tracrlab.injection.windows import TextWindows
 from tracrlab.sections.injection import InjectionConfig
 from tracrlab.stopping import Stop, StoppedError, stopping
 
@@ -48,13 +49,13 @@ class TrainingData:
 
     Attributes:
       train, held_out: examples of the training range.
-      text: windows of plain text, int64 [windows, length].
+      text: windows of plain text.
       excluded: prompts that no interchange may make: those of every test set.
     """
 
     train: Examples
     held_out: Examples
-    text: np.ndarray
+    text: TextWindows
     excluded: set[bytes] = field(default_factory=set)
 
 
@@ -166,7 +167,9 @@ def train(
         "config": config.model_dump(mode="json"),
         "method": method,
         "seed": seed,
-        "inputs": array_digest([*model.state_dict().values(), data.train.tokens, data.text]),
+        "inputs": array_digest(
+            [*model.state_dict().values(), data.train.tokens, *data.text.arrays.values()]
+        ),
     }
     state = {"step": 0, "lines": []}
     if checkpoint is not None:
@@ -305,11 +308,11 @@ def _terms(config: InjectionConfig, method: str, program: CompiledProgram) -> Te
 def _batches(
     program, alignment, data: TrainingData, codes, config, method, seed, accelerator, streams
 ) -> Batches:
-    windows = config.text_batch if config.weights.text > 0 else 0
+    windows, text = config.text_batch if config.weights.text > 0 else 0, data.text.tokens
     check_shareable(config.batch, windows, accelerator.num_processes)
     interchange = None
     if method == INTERCHANGE:
-        fillers = np.unique(data.text) if data.text.size else np.zeros(0, dtype=np.int64)
+        fillers = np.unique(text)
         interchange = PromptInterchange(program, data.train, codes, fillers, data.excluded)
     settings = BatchSettings(
         seed=seed,
@@ -320,12 +323,12 @@ def _batches(
         balanced=config.interchange.balanced,
         variables=config.interchange.variables if method == INTERCHANGE else 0.0,
         windows=windows,
-        text_length=data.text.shape[1],
+        text_length=text.shape[1],
         text_places=config.text_places,
         negatives=config.answer_negatives,
         vocabulary=len(streams.model.get_output_embeddings().weight),
     )
-    return Batches(settings, program, alignment, data.train, codes, len(data.text), interchange)
+    return Batches(settings, program, alignment, data.train, codes, len(text), interchange)
 
 
 def _optimizer(module: InjectionStep, config: InjectionConfig) -> torch.optim.Optimizer:

@@ -216,6 +216,12 @@ class InjectionConfig(Section):
     text_places: Count = Field(
         10, description="positions of each window at which logits are compared, drawn anew"
     )
+    text_draws: int = Field(
+        0,
+        ge=0,
+        description="tokens drawn from the original's prediction behind every token of the text, "
+        "once for all runs, which stand for the vocabulary in the text loss; 0 compares all of it",
+    )
     text_windows: Count = Field(2_000, description="most different windows of plain text")
     precision: Precision = Field(
         "auto", description="arithmetic; `auto` is bfloat16 on a GPU that has it, else float32"
@@ -243,6 +249,13 @@ class InjectionConfig(Section):
         if len(set(names)) < len(names):
             raise ValueError("each method may stand there once")
         return names
+
+    @field_validator("text_draws")
+    @classmethod
+    def _several_draws(cls, draws: int) -> int:
+        if draws == 1:
+            raise ValueError("one draw shows no difference; give 2 or more, or 0")
+        return draws
 
     def of_task(self, name: str) -> Self:
         """This configuration with what the task of a name has of its own."""
