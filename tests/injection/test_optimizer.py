@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from tracrlab.injection.optimizer import MuonAdamW, orthogonal
+from tracrlab.injection.optimizer import QUINTIC, TIMES, MuonAdamW, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 32), (2, 32, 8), (1, 16, 16)])
@@ -18,6 +18,19 @@ def test_orthogonal_matrices_keep_singular_vectors(shape):
     diagonal = found.diagonal(dim1=1, dim2=2)
     assert (found - torch.diag_embed(diagonal)).abs().max() < 1e-3
     assert 0.5 < diagonal.min() <= diagonal.max() < 1.3
+
+
+@pytest.mark.parametrize("shape", [(2, 24, 64), (2, 64, 24), (2, 24, 24)])
+def test_steps_on_the_square_are_those_on_the_matrix(shape):
+    torch.manual_seed(0)
+    left, _, right = torch.linalg.svd(torch.randn(shape), full_matrices=False)
+    matrices = left @ torch.diag(torch.logspace(0, -4, 24)) @ right
+    plain = matrices / matrices.norm(dim=(1, 2), keepdim=True)
+    for _ in range(TIMES):
+        first, second, third = QUINTIC
+        square = plain @ plain.mT
+        plain = first * plain + second * square @ plain + third * square @ square @ plain
+    assert torch.allclose(orthogonal(matrices), plain, atol=1e-3)
 
 
 def test_other_weights_move_as_by_adamw():
