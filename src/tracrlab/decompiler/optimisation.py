@@ -8,6 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from tracrlab.muon import MuonAdamW, block_matrices
+from tracrlab.sections.decompiler import MethodTraining
+
+#: Of AdamW's means.
+BETAS = (0.9, 0.98)
+
 
 def schedule(step: int, steps: int, warm_up: float) -> float:
     """The share of the peak rate at a step (from 0): a linear rise, then half a cosine to 0."""
@@ -22,12 +28,17 @@ def step_seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
-def adamw(module: nn.Module, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW; only matrices decay, not the biases and the scales of norms."""
-    matrices = [value for value in module.parameters() if value.ndim >= 2]
-    others = [value for value in module.parameters() if value.ndim < 2]
+def optimizer_of(module: nn.Module, training: MethodTraining) -> torch.optim.Optimizer:
+    """AdamW, or Muon for the matrices of the blocks; only matrices decay, no biases, no norms."""
+    blocks, others = block_matrices(module)
+    matrices = [weight for weight in others if weight.ndim >= 2]
+    rest = [weight for weight in others if weight.ndim < 2]
     groups = [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": blocks, "weight_decay": training.weight_decay, "muon": True},
+        {"params": matrices, "weight_decay": training.weight_decay},
+        {"params": rest, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), fused=True)
+    if training.optimizer == "muon":
+        return MuonAdamW(groups, betas=BETAS)
+    del groups[0]["muon"]
+    return torch.optim.AdamW(groups, lr=0.0, betas=BETAS, fused=True)

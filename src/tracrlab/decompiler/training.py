@@ -28,7 +28,7 @@ from tracrlab.decompiler.grammar import Grammar
 from tracrlab.decompiler.loading import Choice
 from tracrlab.decompiler.model_folder import METHODS, Description, save
 from tracrlab.decompiler.objectives import Encoder, loss_of, parts_of, predict
-from tracrlab.decompiler.optimisation import adamw, schedule, step_seed
+from tracrlab.decompiler.optimisation import optimizer_of, schedule, step_seed
 from tracrlab.decompiler.run_state import RunState
 from tracrlab.decompiler.settings import Run, resolve
 from tracrlab.decompiler.validation import ValidationSet
@@ -160,7 +160,7 @@ class _Loop:
             )
         self.module = model.to(accelerator.device)
         self.prepared, self.optimizer = accelerator.prepare(
-            self.module, adamw(self.module, run.training.weight_decay)
+            self.module, optimizer_of(self.module, run.training)
         )
         self.checkpoints = Checkpoints(folder / "checkpoints", identity)
         self.validation = self._validation()

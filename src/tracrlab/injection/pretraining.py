@@ -26,9 +26,9 @@ from tracrlab.folders import atomic_folder
 from tracrlab.injection.base_models import gpt2_tokenizer
 from tracrlab.injection.checkpoint import array_digest, load_checkpoint, save_checkpoint
 from tracrlab.injection.evaluation import require_finite
-from tracrlab.injection.optimizer import MuonAdamW
-from tracrlab.injection.streams import StreamModel, fastest_device
+from tracrlab.injection.streams import fastest_device
 from tracrlab.injection.text import load_text, part_documents, token_windows
+from tracrlab.muon import MuonAdamW, block_matrices
 from tracrlab.progress import progress
 from tracrlab.sections.injection import TinyConfig
 from tracrlab.stopping import StoppedError, stopping
@@ -265,7 +265,5 @@ def _batch(windows: np.ndarray, step: int, batch: int) -> np.ndarray:
 
 def _optimizer(model: GPT2LMHeadModel) -> MuonAdamW:
     """Muon for the matrices of the blocks, AdamW for embeddings, norms and biases."""
-    matrices = StreamModel(model).block_matrices()
-    own = {id(weight) for weight in matrices}
-    others = [weight for weight in model.parameters() if id(weight) not in own]
+    matrices, others = block_matrices(model)
     return MuonAdamW([{"params": matrices, "muon": True}, {"params": others}], betas=BETAS)

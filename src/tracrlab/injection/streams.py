@@ -62,10 +62,6 @@ class StreamModel(nn.Module):
     def width(self) -> int:
         return self.model.config.hidden_size
 
-    def block_matrices(self) -> list[Tensor]:
-        """Weights of the blocks that are matrices."""
-        return [weight for weight in self._blocks.parameters() if weight.dim() == 2]
-
     def forward(
         self,
         tokens: Tensor,

@@ -26,12 +26,12 @@ from tracrlab.injection.compiled import CompiledProgram
 from tracrlab.injection.evaluation import accuracy
 from tracrlab.injection.map_start import fit_map
 from tracrlab.injection.methods import FINETUNE, INTERCHANGE, InjectionStep, Terms
-from tracrlab.injection.optimizer import MuonAdamW
 from tracrlab.injection.prompts import Examples, PromptInterchange
 from tracrlab.injection.reference import Reference
 from tracrlab.injection.sharing import check_shareable, share
 from tracrlab.injection.streams import StreamModel
 from tracrlab.injection.windows import TextWindows
+from tracrlab.muon import MuonAdamW, block_matrices
 from tracrlab.sections.injection import InjectionConfig
 from tracrlab.stopping import Stop, StoppedError, stopping
 
@@ -332,16 +332,16 @@ def _batches(
 
 
 def _optimizer(module: InjectionStep, config: InjectionConfig) -> torch.optim.Optimizer:
-    trained = [weight for weight in module.model.parameters() if weight.requires_grad]
     own = [] if module.linear_map is None else list(module.linear_map.parameters())
     of_map = {"params": own, "peak": config.map_learning_rate}
     if config.optimizer == "adamw":
+        trained = [weight for weight in module.model.parameters() if weight.requires_grad]
         groups = [{"params": trained, "peak": config.learning_rate}, of_map]
         return torch.optim.AdamW(groups[: 1 + bool(own)], lr=0.0, weight_decay=0.0, fused=True)
-    matrices = {id(weight) for weight in module.model.block_matrices()}
+    matrices, others = block_matrices(module.model)
     rate = config.learning_rate
     groups = [
-        {"params": [w for w in trained if id(w) in matrices], "peak": rate, "muon": True},
-        {"params": [w for w in trained if id(w) not in matrices], "peak": OTHERS_RATE * rate},
+        {"params": matrices, "peak": rate, "muon": True},
+        {"params": others, "peak": OTHERS_RATE * rate},
     ]
     return MuonAdamW([*groups, *([of_map] if own else [])])

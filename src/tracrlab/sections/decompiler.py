@@ -42,7 +42,7 @@ class FineTuning(Section):
         "standard", description="start from the weights trained on the standard zoo, or afresh"
     )
     steps: Count = Field(600, description="training steps on each of the two zoos")
-    learning_rate: float = Field(1e-3, gt=0, description="peak of the schedule on them")
+    learning_rate: float = Field(3e-3, gt=0, description="peak of the schedule on them")
 
 
 class MethodTraining(Section):
@@ -52,9 +52,13 @@ class MethodTraining(Section):
     steps: Count = Field(1000, description="training steps on the standard zoo")
     batch: Count = Field(32, description="samples of a step, over all processes")
     accumulate: Count = Field(1, description="parts that a step's samples are computed in")
-    learning_rate: float = Field(3e-3, gt=0, description="peak of the schedule")
+    learning_rate: float = Field(8e-3, gt=0, description="peak of the schedule")
     warm_up: Share = Field(0.05, description="share of the steps over which the rate rises")
-    weight_decay: float = Field(0.01, ge=0, description="AdamW's, on matrices")
+    weight_decay: float = Field(0.01, ge=0, description="decoupled, on matrices")
+    optimizer: Literal["muon", "adamw"] = Field(
+        "muon",
+        description="Muon for the matrices of the blocks with AdamW for the rest, or AdamW for all",
+    )
     clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no limit")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout, everywhere")
     weight_noise: float = Field(

@@ -5,7 +5,10 @@ import copy
 import pytest
 import torch
 
-from tracrlab.injection.optimizer import QUINTIC, TIMES, MuonAdamW, orthogonal
+from tests.injection.tiny import gpt2, llama
+from tracrlab.decompiler.line_model import LINE_MODEL_SIZES, LineModel
+from tracrlab.decompiler.model import MODEL_SIZES, MetaModel
+from tracrlab.muon import QUINTIC, TIMES, MuonAdamW, block_matrices, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 32), (2, 32, 8), (1, 16, 16)])
@@ -69,3 +72,25 @@ def test_muon_finds_a_matrix_and_goes_on_from_its_state():
     found = run(200)
     assert (found - wanted).abs().max() < 0.1
     assert torch.equal(found, run(200, stop=70))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [gpt2(), llama(), MetaModel(MODEL_SIZES["0.5M"]), LineModel(LINE_MODEL_SIZES["0.5M"])],
+    ids=["gpt2", "llama", "tokens", "lines"],
+)
+def test_matrices_of_blocks_are_apart(model):
+    matrices, others = block_matrices(model)
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    of_blocks = {names[id(weight)] for weight in matrices}
+    rest = {names[id(weight)] for weight in others}
+    assert of_blocks | rest == set(names.values())
+    assert not of_blocks & rest
+    assert all(".layers." in name or ".h." in name for name in of_blocks)
+    for part in ("attn", "attention", "qkv", "mlp"):
+        for name in names.values():
+            if f".{part}." in name and name.endswith("weight"):
+                assert name in of_blocks, name
+    for name in rest:
+        assert not name.endswith(("proj.weight", "qkv.weight", "linear1.weight")), name
+    assert any("embed" in name or "wte" in name for name in rest)

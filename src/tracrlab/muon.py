@@ -10,13 +10,39 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 #: Coefficients of the quintic that drives singular values to about 1, and how often it is applied.
 QUINTIC, TIMES = (3.4445, -4.7750, 2.0315), 5
 #: Root mean square of AdamW's update in training, which that of Muon is scaled to.
 UPDATE_SIZE = 0.2
+#: Fewest rows and columns of a matrix that Muon moves.
+SMALLEST = 16
+
+
+def block_matrices(module: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """The trained weights of a module, as those that Muon is for and all others.
+
+    Muon's are the matrices of repeated blocks (modules with parts of their own in a module list);
+    not embeddings, heads, biases and the scales of norms.
+    """
+    blocks = [
+        block
+        for part in module.modules()
+        if isinstance(part, nn.ModuleList)
+        for block in part
+        if any(True for _ in block.children())
+    ]
+    own = {
+        id(weight)
+        for block in blocks
+        for weight in block.parameters()
+        if weight.ndim == 2 and min(weight.shape) >= SMALLEST
+    }
+    trained = [weight for weight in module.parameters() if weight.requires_grad]
+    matrices = [weight for weight in trained if id(weight) in own]
+    return matrices, [weight for weight in trained if id(weight) not in own]
 
 
 class MuonAdamW(Optimizer):
@@ -24,8 +50,9 @@ class MuonAdamW(Optimizer):
 
     Args:
       groups: parameter groups; keys ``lr``, ``muon`` and others as they like.
-      betas, eps: of AdamW; there is no weight decay.
+      betas, eps: of AdamW.
       momentum: of Muon, with Nesterov's look ahead.
+      weight_decay: decoupled, of both.
     """
 
     def __init__(
@@ -34,8 +61,16 @@ class MuonAdamW(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         momentum: float = 0.95,
+        weight_decay: float = 0.0,
     ):
-        defaults = {"lr": 0.0, "muon": False, "betas": betas, "eps": eps, "momentum": momentum}
+        defaults = {
+            "lr": 0.0,
+            "muon": False,
+            "betas": betas,
+            "eps": eps,
+            "momentum": momentum,
+            "weight_decay": weight_decay,
+        }
         super().__init__(groups, defaults)
 
     @torch.no_grad()
@@ -47,6 +82,9 @@ class MuonAdamW(Optimizer):
             weights = [weight for weight in group["params"] if weight.grad is not None]
             if not weights:
                 continue
+            if group["weight_decay"]:
+                for weight in weights:
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
             if group["muon"]:
                 self._muon(group, weights)
             else:
