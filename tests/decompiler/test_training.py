@@ -88,7 +88,8 @@ def test_training_writes_a_curve_and_a_model(small_zoo, tmp_path, method):
     assert loaded.description.method == method
     assert loaded.description.training["samples"] == 36
     for name, value in loaded.model.state_dict().items():
-        assert torch.allclose(value, trained.model.state_dict()[name], atol=1e-3), name
+        rounded = trained.model.state_dict()[name].half().float()
+        assert torch.equal(value, rounded), name
 
 
 def test_a_process_that_would_train_by_itself_is_refused(small_zoo, tmp_path, monkeypatch):
