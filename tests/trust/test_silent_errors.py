@@ -31,6 +31,7 @@ METRICS = {
     "injection.evaluation": {
         "wilson": "injection/test_evaluation.py::test_wilson_by_hand",
         "answers": "injection/test_evaluation.py::test_one_pass_says_what_greedy_decoding_gives",
+        "answered": "injection/test_evaluation.py::test_one_pass_says_what_greedy_decoding_gives",
         "accuracy": "injection/test_evaluation.py::test_one_pass_says_what_greedy_decoding_gives",
         "perplexity": "injection/test_evaluation.py::test_perplexity_is_that_of_a_plain_loop",
         "batches_by_length": "trust/test_silent_errors.py::test_batches_by_length_by_hand",
@@ -41,6 +42,7 @@ METRICS = {
         "sampled_answer_loss": "injection/test_losses.py::test_a_sample_of_all",
         "alignment_loss": "injection/test_losses.py::test_cosine_loss_by_hand",
         "text_loss": "injection/test_losses.py::test_divergence_by_hand",
+        "sampled_text_loss": "injection/test_losses.py::test_the_sampled_divergence_by_hand",
     },
     "injection.retention": {
         "retention": "trust/test_silent_errors.py::test_lambada_by_hand",
