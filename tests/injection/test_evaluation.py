@@ -9,7 +9,7 @@ import torch
 
 from tests.injection.tiny import END, counting_task, gpt2, llama
 from tracrlab.errors import TracrLabError
-from tracrlab.injection.evaluation import Accuracy, accuracy, answers, perplexity, wilson
+from tracrlab.injection.evaluation import Accuracy, accuracy, answered, answers, perplexity, wilson
 from tracrlab.injection.prompts import Examples
 from tracrlab.injection.result_tables import merged, ood_table, task_table
 from tracrlab.injection.streams import StreamModel
@@ -34,6 +34,9 @@ def test_one_pass_says_what_greedy_decoding_gives(half_trained):
     model, held_out = half_trained
     ours = answers(model, held_out, batch=5)
     assert 0 < ours.sum() < len(ours)
+    with torch.no_grad():
+        run = model(torch.from_numpy(held_out.tokens))
+        assert (answered(model, run, held_out) == ours).all()
     for number, right in enumerate(ours):
         prompt = held_out.tokens[number, : held_out.prompts[number]]
         wanted = held_out.targets[number][held_out.supervised[number]].tolist()
