@@ -5,10 +5,12 @@ from itertools import chain
 import pytest
 import torch
 
-from tests.decompiler.models import LINES, TOKENS, compiled, flat, table
+from tests.decompiler.models import CIRCUITS, LINES, TOKENS, compiled, flat, table
 from tests.zoo.conftest import make_zoo
 from tracrlab.decompiler.batches import pad_blocks
 from tracrlab.decompiler.building import build
+from tracrlab.decompiler.circuit_model import CircuitTensors
+from tracrlab.decompiler.circuits import circuit_of, pad_circuits
 from tracrlab.decompiler.line_model import line_loss
 from tracrlab.decompiler.model import ParameterTensors, program_loss
 from tracrlab.decompiler.model_folder import save
@@ -43,12 +45,14 @@ def knowing(tmp_path_factory, test_rows):
     ids = [program.tokens() for program in programs]
     parent = tmp_path_factory.mktemp("decompilers")
     folders = {}
-    for description in (TOKENS, LINES):
+    for description in (TOKENS, CIRCUITS, LINES):
         torch.manual_seed(0)
         model = build(description)
         optimiser = torch.optim.AdamW(model.parameters(), 1e-2)
-        loss = _token_loss(model, models, ids) if description is TOKENS else None
-        loss = loss or _block_loss(model, models, ids)
+        if description is LINES:
+            loss = _block_loss(model, models, ids)
+        else:
+            loss = _token_loss(model, models, ids, description is CIRCUITS)
         for _ in range(150):
             optimiser.zero_grad()
             loss().backward()
@@ -58,18 +62,22 @@ def knowing(tmp_path_factory, test_rows):
     return folders
 
 
-def _token_loss(model, models, ids):
-    tokens = [
-        encode_tokens(
+def _token_loss(model, models, ids, run):
+    encode = circuit_of if run else encode_tokens
+    encoded = [
+        encode(
             one.architecture,
             flat(one),
             as_numbers(one.output_values) if one.output_encoding == CATEGORICAL else None,
         )
         for one in models
     ]
-    parameters = ParameterTensors.of(pad_tokens(tokens))
+    if run:
+        weights = CircuitTensors.of(pad_circuits(encoded))
+    else:
+        weights = ParameterTensors.of(pad_tokens(encoded))
     targets = torch.from_numpy(pad_programs(ids))
-    return lambda: program_loss(model(parameters, targets), targets)
+    return lambda: program_loss(model(weights, targets), targets)
 
 
 def _block_loss(model, models, ids):

@@ -21,6 +21,13 @@ TOKENS = Description(
     LIMITS,
     {"steps": 0},
 )
+CIRCUITS = Description(
+    "circuits",
+    {"width": 32, "encoder_layers": 1, "decoder_layers": 1, "heads": 2, "dropout": 0.0},
+    "default",
+    8,
+    LIMITS,
+)
 LINES = Description(
     "lines", {"width": 32, "layers": 1, "heads": 2, "dropout": 0.0}, "default", 8, LIMITS
 )

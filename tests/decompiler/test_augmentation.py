@@ -8,8 +8,10 @@ from tracrlab import TracrLabError
 from tracrlab.compiler.forward import forward
 from tracrlab.compiler.verification import model_inputs
 from tracrlab.decompiler.augmentation import (
+    FOR_CIRCUITS,
     FOR_COMPILED,
     FOR_DENSE,
+    SKEW,
     Augmentation,
     augment,
     rotation,
@@ -30,12 +32,14 @@ EACH = [
     replace(KEEP, units=True),
     replace(KEEP, residual="permute"),
     replace(KEEP, residual="rotate"),
+    replace(KEEP, residual="skew"),
     replace(KEEP, inner="permute"),
     replace(KEEP, inner="rotate"),
     replace(KEEP, scale=1.0),
     replace(KEEP, inner="rotate", scale=1.0),
     FOR_COMPILED,
     FOR_DENSE,
+    FOR_CIRCUITS,
 ]
 
 
@@ -104,8 +108,18 @@ def test_rotations_are_orthogonal_and_of_both_kinds():
     assert signs == {-1, 1}
 
 
+def test_skewed_bases_are_far_from_singular():
+    rng = np.random.default_rng(3)
+    for size in (2, 10, 50):
+        for _ in range(40):
+            noise = SKEW * rng.standard_normal((size, size)) / np.sqrt(size)
+            assert np.linalg.cond(np.eye(size) + noise) < 40
+
+
 def test_wrong_settings_are_one_sentence():
-    with pytest.raises(TracrLabError, match="residual is keep, permute or rotate, not 'turn'"):
+    with pytest.raises(
+        TracrLabError, match="residual is keep, permute, rotate or skew, not 'turn'"
+    ):
         Augmentation(residual="turn")
     with pytest.raises(TracrLabError, match="scale is from 0 to 3, not 9"):
         Augmentation(scale=9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.decompiler.conftest import KNOWN
-from tests.decompiler.models import LINES, TOKENS, compiled, table
+from tests.decompiler.models import CIRCUITS, LINES, TOKENS, compiled, table
 from tracrlab.decompiler.building import build
 from tracrlab.decompiler.checking import NONE, VERIFIED, Checker
 from tracrlab.decompiler.decompiling import Decompiler, Search
@@ -73,7 +73,9 @@ def test_an_unknown_model_is_never_verified_wrongly(tokens):
         assert answer.tried <= 2 + 4 + 8
 
 
-@pytest.mark.parametrize("description", [TOKENS, LINES], ids=["tokens", "lines"])
+@pytest.mark.parametrize(
+    "description", [TOKENS, CIRCUITS, LINES], ids=["tokens", "circuits", "lines"]
+)
 def test_the_search_widens_where_nothing_is_verified(description):
     """An untrained meta-model guesses; more guesses never make the answer worse."""
     decompiler = Decompiler(Trained(build(description).eval(), description))
@@ -111,7 +113,7 @@ def test_a_model_beyond_the_limits(description, said):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("method", ["tokens", "lines"])
+@pytest.mark.parametrize("method", ["tokens", "circuits", "lines"])
 def test_weights_that_are_not_finite(knowing, method, value):
     model = compiled(0)
     name = next(iter(model.weights))

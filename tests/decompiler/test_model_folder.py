@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.decompiler.models import LINES, TOKENS
+from tests.decompiler.models import CIRCUITS, LINES, TOKENS
 from tracrlab.decompiler.building import build
 from tracrlab.decompiler.model_folder import load, save
 from tracrlab.errors import TracrLabError
@@ -25,7 +25,9 @@ def change(folder, **entries):
     path.write_text(json.dumps(json.loads(path.read_text()) | entries))
 
 
-@pytest.mark.parametrize("description", [TOKENS, LINES], ids=["tokens", "lines"])
+@pytest.mark.parametrize(
+    "description", [TOKENS, CIRCUITS, LINES], ids=["tokens", "circuits", "lines"]
+)
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "float16"])
 def test_round_trip(tmp_path, description, half):
     model = build(description)

@@ -94,6 +94,8 @@ def test_decompiler_table(predictions):
     ]  # fmt: skip
     assert (ours["exact_lines"], ours["exact"], ours["equivalent"]) == (25, 25, 25)
     assert (ours["verified"], ours["plausible"]) == (50, 25)
+    # What execution chose: 3 of 3, 3 of 3, 3 of 7 and 0 of 7.
+    assert ours["content_token_accuracy_executed"] == pytest.approx(100 * 9 / 20, abs=0.01)
     assert (ours["exact_executed"], ours["equivalent_executed"]) == (50, 50)
     assert (ours["verifiable"], ours["candidates_run"]) == (75, 1.25)
 

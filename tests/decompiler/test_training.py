@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from tracrlab.cli import app
 from tracrlab.config import load_config
 from tracrlab.decompiler import training
+from tracrlab.decompiler.circuit_model import CIRCUIT_SIZES
 from tracrlab.decompiler.curve import CURVE, autoencoder_table
 from tracrlab.decompiler.line_model import LINE_MODEL_SIZES
 from tracrlab.decompiler.model import MODEL_SIZES
@@ -27,7 +28,12 @@ from tracrlab.decompiler.optimisation import schedule
 from tracrlab.decompiler.settings import resolve
 from tracrlab.decompiler.training import StoppedError, train
 from tracrlab.errors import TracrLabError
-from tracrlab.sections.decompiler import AutoEncoderTraining, LinesTraining, TokensTraining
+from tracrlab.sections.decompiler import (
+    AutoEncoderTraining,
+    CircuitsTraining,
+    LinesTraining,
+    TokensTraining,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,6 +54,7 @@ def settings(**changes):
         "rows": {"ops": [3, 5]},
         "lines": METHOD,
         "tokens": METHOD,
+        "circuits": METHOD,
         "autoencoder": {key: METHOD[key] for key in METHOD if key != "fine_tuning"},
         "validate_steps": 2,
         "validation_programs": 8,
@@ -67,10 +74,10 @@ def same(first, second):
 
 
 def run(zoo, folder, config=None, method="tokens", **options):
-    return train(config or settings(), "standard", method, zoo.manifest, folder, **options)
+    return train(config or settings(), "standard", method, [zoo.manifest], folder, **options)
 
 
-@pytest.mark.parametrize("method", ["lines", "tokens", "autoencoder"])
+@pytest.mark.parametrize("method", ["lines", "tokens", "circuits", "autoencoder"])
 def test_training_writes_a_curve_and_a_model(small_zoo, tmp_path, method):
     trained = run(small_zoo, tmp_path, method=method)
     curve = pd.read_csv(tmp_path / "curve.csv")
@@ -119,7 +126,7 @@ def stop_at_step(monkeypatch, number):
     monkeypatch.setattr(training._Loop, "_step", watched)
 
 
-@pytest.mark.parametrize("method", ["lines", "tokens"])
+@pytest.mark.parametrize("method", ["lines", "tokens", "circuits"])
 def test_a_stopped_run_ends_as_one_that_was_not(small_zoo, tmp_path, method, monkeypatch, capsys):
     whole = run(small_zoo, tmp_path / "whole", method=method)
     stopped_at = int(np.random.default_rng().integers(5))
@@ -211,7 +218,7 @@ def test_fine_tuning_starts_from_the_standard_model(small_zoo, tmp_path):
         config,
         "compressed",
         "tokens",
-        small_zoo.manifest,
+        [small_zoo.manifest],
         tmp_path / "compressed",
         tmp_path / "standard",
     )
@@ -219,17 +226,24 @@ def test_fine_tuning_starts_from_the_standard_model(small_zoo, tmp_path):
     for name, value in weights_of(first).items():
         assert torch.allclose(value, weights_of(tuned)[name], atol=1e-6), name
     with pytest.raises(TracrLabError, match="starts from standard weights; give --start"):
-        train(config, "compressed", "tokens", small_zoo.manifest, tmp_path / "other")
+        train(config, "compressed", "tokens", [small_zoo.manifest], tmp_path / "other")
     wider = settings(tokens=METHOD | {"size": "1M"})
     with pytest.raises(TracrLabError, match="has other sizes"):
         train(
             wider,
             "compressed",
             "tokens",
-            small_zoo.manifest,
+            [small_zoo.manifest],
             tmp_path / "wider",
             tmp_path / "standard",
         )
+
+
+def test_several_zoos_are_read_as_one(small_zoo, tmp_path):
+    one = run(small_zoo, tmp_path / "one")
+    both = train(settings(), "standard", "tokens", [small_zoo.manifest] * 2, tmp_path / "both")
+    assert both.summary["programs"] == 2 * one.summary["programs"]
+    assert both.summary["zoo_manifest_sha256"] == one.summary["zoo_manifest_sha256"] * 2
 
 
 def test_training_ends_early_with_the_best_weights(small_zoo, tmp_path):
@@ -279,6 +293,7 @@ def test_every_size_of_the_configuration_is_there():
 
     assert names(LinesTraining) == set(LINE_MODEL_SIZES)
     assert names(TokensTraining) == names(AutoEncoderTraining) == set(MODEL_SIZES)
+    assert names(CircuitsTraining) == set(CIRCUIT_SIZES)
 
 
 def test_the_row_of_the_auto_encoder_is_its_best_line():
@@ -296,7 +311,7 @@ from tracrlab.config import load_config
 from tracrlab.decompiler.training import train
 
 config, manifest, folder = load_config(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-trained = train(config, "standard", "tokens", manifest, folder)
+trained = train(config, "standard", "tokens", [manifest], folder)
 if trained.writes:
     trained.write(config, folder)
 """

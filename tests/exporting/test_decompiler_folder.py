@@ -8,7 +8,7 @@ import yaml
 from typer.testing import CliRunner
 
 import tracrlab
-from tests.decompiler.models import LINES, TOKENS, compiled
+from tests.decompiler.models import CIRCUITS, LINES, TOKENS, compiled
 from tracrlab.cli import app
 from tracrlab.decompiler.building import build
 from tracrlab.decompiler.model_folder import save
@@ -16,7 +16,7 @@ from tracrlab.errors import TracrLabError
 from tracrlab.exporting.decompiler_folder import write_decompiler
 
 
-@pytest.fixture(params=[TOKENS, LINES], ids=["tokens", "lines"])
+@pytest.fixture(params=[TOKENS, CIRCUITS, LINES], ids=["tokens", "circuits", "lines"])
 def trained(request, tmp_path):
     torch.manual_seed(0)
     model = build(request.param)

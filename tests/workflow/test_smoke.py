@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from itertools import product
 
 import pytest
 
@@ -17,11 +18,11 @@ AFTER_PREDICTIONS = {
     "decompiler_table_figure": 2,
 }
 AFTER_MANIFEST = {
-    "predict_programs": 7,
+    "predict_programs": 8,
     "decompiler_programs_figure": 6,
     "decompiler_library": 1,
     **AFTER_PREDICTIONS,
-    "train_decompiler": 7,
+    "train_decompiler": 8,
     "decompiler_curves_figure": 1,
     **TRAINED_AUTOENCODER,
     "zoo_manifest": 1,
@@ -84,8 +85,9 @@ def test_every_result_is_there(finished_smoke_run):
     with (results / "decompiler_table.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["source"] == "this run"]
     assert {(row["zoo"], row["method"]) for row in rows} == {
-        ("compressed", "tokens_plain"),
-        *((z, m) for z in ("standard", "compressed", "natural") for m in ("lines", "tokens")),
+        ("standard", "weights_alone"),
+        ("compressed", "circuits_plain"),
+        *product(("standard", "compressed", "natural"), ("lines", "circuits")),
     }
     assert all(float(row["token_accuracy"]) >= 0 for row in rows)
     for name in ("task_table.csv", "ood_table.md", "injection/count/interchange/0/variables.csv"):
@@ -104,7 +106,7 @@ def test_every_result_is_there(finished_smoke_run):
         "residuals_frac_prevs",
         "decompiler_accuracy",
         "decompiler_confusion",
-        "decompiler_programs_natural_tokens",
+        "decompiler_programs_natural_circuits",
     ):
         assert (results / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -153,14 +155,14 @@ def test_a_second_run_has_nothing_to_do(finished_smoke_run):
         ),
         ('injection={"steps": 8}', AFTER_INJECT),
         (
-            'decompiler={"tokens": {"fine_tuning": {"steps": 3}}}',
+            'decompiler={"circuits": {"fine_tuning": {"steps": 3}}}',
             {"train_decompiler": 3, "decompiler_curves_figure": 1, "predict_programs": 3}
             | {"decompiler_programs_figure": 2}
             | AFTER_PREDICTIONS,
         ),
         (
             'decompiler={"evaluation": {"test_programs": 5}}',
-            {"predict_programs": 7, "decompiler_programs_figure": 6} | AFTER_PREDICTIONS,
+            {"predict_programs": 8, "decompiler_programs_figure": 6} | AFTER_PREDICTIONS,
         ),
         ('decompiler={"evaluation": {"examples": 2}}', {"decompiler_programs_figure": 6}),
         ('decompiler={"autoencoder": {"steps": 3}}', TRAINED_AUTOENCODER),

@@ -4,7 +4,8 @@
 - the key dimensions of a head change places and scale (queries by s, keys by 1/s), and so do its
   value dimensions (values by s, outputs by 1/s); or they are rotated;
 - a neuron's input is scaled by s > 0 and its output by 1/s, which ReLU passes on;
-- the directions of the residual stream change places, or the stream is rotated.
+- the directions of the residual stream change places, or the stream is rotated, or mapped by any
+  other invertible matrix: what is read is mapped by its inverse.
 
 Permutations are for weights whose basis means something (compiled models), rotations for dense
 ones.
@@ -20,6 +21,9 @@ from tracrlab.compiler.architecture import Architecture, Layer
 from tracrlab.errors import TracrLabError
 
 BASES = ("keep", "permute", "rotate")
+#: How far a skewed basis is from orthonormal: the standard deviation of its entries, times the root
+#: of its width, is drawn up to this. It stays far from singular (test).
+SKEW = 0.35
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Augmentation:
 
     Attributes:
       units: whether heads and neurons change places.
-      residual: what is done to the residual stream's basis: keep, permute or rotate.
+      residual: what is done to the residual stream's basis: keep, permute, rotate or skew.
       inner: the same for the key and value dimensions of every head.
       scale: neurons, key and value dimensions are scaled by ``exp(u)`` with u uniform in
         [-scale, scale]; with rotated inner dimensions, the whole head is.
@@ -40,10 +44,10 @@ class Augmentation:
     scale: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("residual", "inner"):
-            if getattr(self, name) not in BASES:
+        for name, known in (("residual", (*BASES, "skew")), ("inner", BASES)):
+            if getattr(self, name) not in known:
                 raise TracrLabError(
-                    f"{name} is {', '.join(BASES[:-1])} or {BASES[-1]}, not "
+                    f"{name} is {', '.join(known[:-1])} or {known[-1]}, not "
                     f"{getattr(self, name)!r}."
                 )
         if not 0 <= self.scale <= 3:
@@ -53,6 +57,8 @@ class Augmentation:
 #: For compiled models, and for models whose residual stream has no basis of its own.
 FOR_COMPILED = Augmentation()
 FOR_DENSE = Augmentation(residual="rotate", inner="rotate", scale=0.3)
+#: For circuits, which no rotation and no scale changes.
+FOR_CIRCUITS = Augmentation(residual="skew", inner="keep")
 
 
 def augment(
@@ -75,7 +81,10 @@ def augment(
     weights = architecture.unflatten(flat)
     result = np.empty_like(flat)
     new = architecture.unflatten(result)  # views: filling them fills the result
-    residual = _basis(augmentation.residual, architecture.d_model, rng)
+    if augmentation.residual == "skew":
+        residual, inverse = _skewed(architecture.d_model, rng)
+    else:
+        residual = inverse = _basis(augmentation.residual, architecture.d_model, rng)
     reads = {"unembed": weights["unembed"]}
     writes = {name: weights[name] for name in ("token_embed", "pos_embed")}
     for number, layer in enumerate(architecture.layers):
@@ -92,7 +101,7 @@ def augment(
             reads[path + "linear_1"] = weights[path + "linear_1"][:, order] * scale
             writes[path + "linear_2"] = weights[path + "linear_2"][order] / scale[:, None]
     for name, matrix in reads.items():
-        new[name][:] = _changed(matrix.T, residual).T
+        new[name][:] = _changed(matrix.T, inverse).T
     for name, matrix in writes.items():
         new[name][:] = _changed(matrix, residual)
     return result
@@ -139,6 +148,13 @@ def rotation(size: int, rng: np.random.Generator) -> np.ndarray:
     """A uniformly drawn orthogonal matrix, float64 [size, size]."""
     factor, upper = np.linalg.qr(rng.standard_normal((size, size)))
     return factor * np.where(np.diagonal(upper) < 0, -1.0, 1.0)
+
+
+def _skewed(size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A matrix that is not orthogonal, and its inverse transposed, float64 [size, size]."""
+    noise = rng.standard_normal((size, size)) * (rng.uniform(0, SKEW) / np.sqrt(size))
+    matrix = np.eye(size) + noise
+    return matrix, np.linalg.inv(matrix).T
 
 
 def _order(size: int, shuffle: bool, rng: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracrlab.decompiler.augmentation import Augmentation, augment
+from tracrlab.decompiler.circuits import Circuit, circuit_of, pad_circuits
 from tracrlab.decompiler.loading import Sample
 from tracrlab.decompiler.parameter_tokens import ParameterTokens, encode_tokens, pad_tokens
 from tracrlab.decompiler.program_encoding import line_form, pad_programs
@@ -43,6 +44,21 @@ class TokenBatch:
 
     ids: np.ndarray
     parameters: ParameterTokens
+    program: np.ndarray
+
+
+@dataclass(frozen=True)
+class CircuitBatch:
+    """Our form with execution.
+
+    Attributes:
+      ids: the samples', int64 [batch].
+      circuits: what the models do on probes, a padded batch.
+      program: token ids with start and end, int64 [batch, length], padded.
+    """
+
+    ids: np.ndarray
+    circuits: Circuit
     program: np.ndarray
 
 
@@ -92,6 +108,22 @@ def token_batches(
             for sample, flat in zip(samples, weights, strict=True)
         ]
         return TokenBatch(_ids(samples), pad_tokens(many), pad_programs(_programs(samples)))
+
+    return encode
+
+
+def circuit_batches(
+    augmentation: Augmentation | None = None,
+) -> Callable[[list[Sample], np.random.Generator], CircuitBatch]:
+    """What a `ZooLoader` encodes with for our meta-model that reads circuits."""
+
+    def encode(samples: list[Sample], rng: np.random.Generator) -> CircuitBatch:
+        weights = _weights(samples, augmentation, rng)
+        many = [
+            circuit_of(sample.architecture, flat, sample.output_values)
+            for sample, flat in zip(samples, weights, strict=True)
+        ]
+        return CircuitBatch(_ids(samples), pad_circuits(many), pad_programs(_programs(samples)))
 
     return encode
 

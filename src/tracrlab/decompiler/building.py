@@ -8,9 +8,10 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from tracrlab.decompiler.circuit_model import CircuitModel, CircuitSettings
 from tracrlab.decompiler.line_model import LineModel, LineModelSettings
 from tracrlab.decompiler.model import MetaModel, ModelSettings, ProgramAutoEncoder
-from tracrlab.decompiler.settings import AUTOENCODER, LINES, TOKENS
+from tracrlab.decompiler.settings import AUTOENCODER, CIRCUITS, LINES, TOKENS
 from tracrlab.errors import TracrLabError
 
 
@@ -25,7 +26,7 @@ def build(description: Described) -> nn.Module:
     """An untrained meta-model.
 
     Args:
-      description: its method (lines, tokens or autoencoder), and the arguments of its settings.
+      description: its method, and the arguments of its settings.
 
     Raises:
       TracrLabError: if there is no such method, or it has not these sizes.
@@ -36,6 +37,8 @@ def build(description: Described) -> nn.Module:
             return LineModel(LineModelSettings(**sizes))
         if description.method == TOKENS:
             return MetaModel(ModelSettings(**sizes))
+        if description.method == CIRCUITS:
+            return CircuitModel(CircuitSettings(**sizes))
         if description.method == AUTOENCODER:
             bottleneck = sizes.pop("bottleneck")
             return ProgramAutoEncoder(ModelSettings(**sizes), bottleneck)
@@ -45,7 +48,8 @@ def build(description: Described) -> nn.Module:
             "it again with this version."
         ) from None
     raise TracrLabError(
-        f"a decompiler's method is {LINES}, {TOKENS} or {AUTOENCODER}, not {description.method!r}."
+        f"a decompiler's method is {LINES}, {TOKENS}, {CIRCUITS} or {AUTOENCODER}, not "
+        f"{description.method!r}."
     )
 
 

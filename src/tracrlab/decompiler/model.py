@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -36,6 +36,16 @@ from tracrlab.rasp.tokens import PAD
 EDGES = 4
 #: Values of symbols, positions and outputs that are told apart: so many half-integers from here on.
 LEAST_VALUE, VALUES = -32, 257
+
+
+class Settings(Protocol):
+    """What all our meta-models say of their transformers; see `ModelSettings`."""
+
+    width: int
+    heads: int
+    decoder_layers: int
+    max_program: int
+    dropout: float
 
 
 @dataclass(frozen=True)
@@ -132,15 +142,21 @@ def virtual_weights(parameters: ParameterTensors) -> Tensor:
 
 
 class EncoderLayer(nn.Module):
-    """Attention with a bias from the virtual weights, messages along them, and an MLP."""
+    """Attention with a bias from the edges between tokens, messages along them, and an MLP.
 
-    def __init__(self, settings: ModelSettings):
+    Args:
+      settings: sizes.
+      edges: kinds of edges, each with its sign and with a size.
+    """
+
+    def __init__(self, settings: Settings, edges: int = EDGES):
         super().__init__()
         width = settings.width
+        self.edges = edges
         self.heads, self.dropout = settings.heads, settings.dropout
         self.norm, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width)
-        self.bias = nn.Linear(2 * EDGES, settings.heads)
+        self.bias = nn.Linear(2 * edges, settings.heads)
         self.message = nn.Linear(width, width)
         self.out = nn.Linear(2 * width, width)
         self.mlp = nn.Sequential(
@@ -152,7 +168,7 @@ class EncoderLayer(nn.Module):
         self.drop = nn.Dropout(settings.dropout)
 
     def forward(self, hidden: Tensor, edges: Tensor, padding: Tensor) -> Tensor:
-        """One layer: hidden [batch, tokens, width], edges and sizes [batch, 8, tokens, tokens]."""
+        """One layer: hidden [batch, tokens, width], edges [batch, 2 edges, tokens, tokens]."""
         batch, tokens, width = hidden.shape
         normed = self.norm(hidden)
         shape = (batch, tokens, 3, self.heads, width // self.heads)
@@ -164,13 +180,36 @@ class EncoderLayer(nn.Module):
             query, key, value, attn_mask=bias, dropout_p=self.dropout if self.training else 0.0
         )
         attended = attended.transpose(1, 2).reshape(batch, tokens, width)
-        # A quarter of the messages goes along each kind of edge.
-        messages = self.message(normed).view(batch, tokens, EDGES, width // EDGES)
-        along = edges[:, :EDGES] @ messages.transpose(1, 2)
+        # Each kind of edge carries an equal part of the messages.
+        messages = self.message(normed).view(batch, tokens, self.edges, width // self.edges)
+        along = edges[:, : self.edges] @ messages.transpose(1, 2)
         along = along.transpose(1, 2).reshape(batch, tokens, width)
         along = _signed_log(along)
         hidden = hidden + self.drop(self.out(torch.cat([attended, along], dim=-1)))
         return hidden + self.drop(self.mlp(self.norm_mlp(hidden)))
+
+
+class HalfEmbedding(nn.Embedding):
+    """Half-layers of models of at most `max_layers` layers, the embeddings and the output."""
+
+    def __init__(self, max_layers: int, width: int):
+        super().__init__(2 * max_layers + 2, width)
+
+    def forward(self, half: Tensor) -> Tensor:
+        """Embeddings of half-layers as numbered in `ParameterTokens`."""
+        return super().forward(torch.where(half == OUTPUT, self.num_embeddings - 1, half + 1))
+
+
+class ValueEmbedding(nn.Embedding):
+    """The half-integers from -32 to 96, as far as constants have tokens of their own."""
+
+    def __init__(self, width: int):
+        super().__init__(VALUES + 1, width)
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Embeddings of values; NaN has its own."""
+        number = (2 * value.nan_to_num()).round().long() - 2 * LEAST_VALUE
+        return super().forward(torch.where(value.isnan(), VALUES, number.clamp(0, VALUES - 1)))
 
 
 class WeightEncoder(nn.Module):
@@ -181,12 +220,11 @@ class WeightEncoder(nn.Module):
         self.settings = settings
         width = settings.width
         self.embed_kind = nn.Embedding(len(KINDS), width)
-        self.embed_half = nn.Embedding(2 * settings.max_layers + 2, width)
+        self.embed_half = HalfEmbedding(settings.max_layers, width)
         self.embed_head = nn.Embedding(settings.max_heads, width)
         # Which symbol, position or output; of other kinds the number means nothing.
         self.embed_index = nn.Embedding(settings.max_index + 1, width)
-        # The half-integers from -32 to 96, as far as constants have tokens of their own.
-        self.embed_value = nn.Embedding(VALUES + 1, width)
+        self.embed_value = ValueEmbedding(width)
         numbers = 2 * settings.anchors + 3 + 2 * settings.raw_width
         self.numbers = nn.Sequential(nn.Linear(numbers, width), nn.GELU(), nn.Linear(width, width))
         self.layers = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
@@ -206,14 +244,10 @@ class WeightEncoder(nn.Module):
     def _embed(self, parameters: ParameterTensors, wiring: Tensor) -> Tensor:
         settings = self.settings
         inner = (parameters.half != EMBEDDING) & (parameters.half != OUTPUT)
-        half = torch.where(inner, parameters.half + 1, 0)
-        half = torch.where(parameters.half == OUTPUT, self.embed_half.num_embeddings - 1, half)
         index = torch.where(inner, settings.max_index, parameters.index)
-        hidden = self.embed_kind(parameters.kind) + self.embed_half(half)
+        hidden = self.embed_kind(parameters.kind) + self.embed_half(parameters.half)
         hidden = hidden + self.embed_head(parameters.head) + self.embed_index(index)
-        known = ~parameters.value.isnan()
-        value = (2 * parameters.value.nan_to_num()).round().long() - 2 * LEAST_VALUE
-        hidden = hidden + self.embed_value(torch.where(known, value.clamp(0, VALUES - 1), VALUES))
+        hidden = hidden + self.embed_value(parameters.value)
         # Embeddings come first, in the order of their symbols and positions.
         embedded = (parameters.half == EMBEDDING) & (parameters.kind != PADDING)
         anchors = (wiring * embedded[:, None, None, :])[..., : settings.anchors]
@@ -233,7 +267,7 @@ class WeightEncoder(nn.Module):
 class ProgramDecoder(nn.Module):
     """Program tokens, one after the other, with attention to what an encoder made."""
 
-    def __init__(self, settings: ModelSettings):
+    def __init__(self, settings: Settings):
         super().__init__()
         width = settings.width
         self.settings = settings
@@ -330,7 +364,7 @@ class ProgramAutoEncoder(nn.Module):
         return self.decoder(program, memory, padding.new_zeros(len(program), 1))
 
 
-def _plain_layers(layer: type[nn.Module], count: int, settings: ModelSettings) -> nn.ModuleList:
+def _plain_layers(layer: type[nn.Module], count: int, settings: Settings) -> nn.ModuleList:
     """Layers of PyTorch's own, normed first, with an MLP of four times the width."""
     return nn.ModuleList(
         layer(
@@ -359,12 +393,17 @@ def program_loss(logits: Tensor, program: Tensor) -> Tensor:
 
 
 def next_token(
-    model: MetaModel, parameters: ParameterTensors
+    model: MetaModel, weights: NamedTuple
 ) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-    """A trained meta-model as `tracrlab.decompiler.decoding.NextToken`; weights are read once."""
-    device = parameters.vectors.device
+    """A trained meta-model as `tracrlab.decompiler.decoding.NextToken`; weights are read once.
+
+    Args:
+      model: `MetaModel`, or another one with an encoder of weights and our decoder.
+      weights: a batch as the encoder takes it.
+    """
+    device = next(model.parameters()).device
     with torch.inference_mode():
-        memory, padding = model.encoder(parameters)
+        memory, padding = model.encoder(weights)
 
     def logits(tokens: np.ndarray, source: np.ndarray, parent: np.ndarray) -> np.ndarray:
         rows = torch.from_numpy(source).to(device)

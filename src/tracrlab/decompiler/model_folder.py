@@ -27,8 +27,8 @@ from tracrlab.rasp.tokens import MAX_OPS, VOCABULARY
 
 SCHEMA = 1
 MODEL_FILE, CONFIG_FILE = "model.safetensors", "config.json"
-#: Architectures that a folder may hold: the thesis's meta-model and ours.
-METHODS = ("lines", "tokens")
+#: Architectures that a folder may hold: the thesis's meta-model and our two.
+METHODS = ("lines", "tokens", "circuits")
 #: No size of a meta-model is larger; those of 800M parameters stay far below.
 LARGEST_SIZE, MOST_LAYERS = 1 << 16, 256
 
@@ -39,7 +39,7 @@ class Description:
 
     Attributes:
       method: its architecture, one of `METHODS`.
-      sizes: arguments of its settings (`LineModelSettings` or `ModelSettings`).
+      sizes: arguments of its settings (`LineModelSettings`, `ModelSettings` or `CircuitSettings`).
       preset: the sampler's preset whose ops it may write.
       max_ops: the longest program that it may write.
       limits: largest models that it reads: ``max_tokens`` parameter tokens, ``max_blocks`` blocks.

@@ -10,15 +10,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tracrlab.decompiler.batches import BlockBatch, TokenBatch, block_batches, token_batches
+from tracrlab.decompiler.batches import (
+    BlockBatch,
+    CircuitBatch,
+    TokenBatch,
+    block_batches,
+    circuit_batches,
+    token_batches,
+)
+from tracrlab.decompiler.circuit_model import CircuitTensors
 from tracrlab.decompiler.line_model import line_loss
 from tracrlab.decompiler.loading import Sample
 from tracrlab.decompiler.model import program_loss, tensors
-from tracrlab.decompiler.settings import AUTOENCODER, LINES, Run
+from tracrlab.decompiler.settings import AUTOENCODER, CIRCUITS, LINES, Run
 from tracrlab.rasp.tokens import PAD
 
-Batch = BlockBatch | TokenBatch
+Batch = BlockBatch | TokenBatch | CircuitBatch
 Encode = Callable[[list[Sample], np.random.Generator], Batch]
+
+
+_BATCHES = {LINES: block_batches, CIRCUITS: circuit_batches}
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,7 @@ class Encoder:
     def __call__(self, samples: list[Sample], rng: np.random.Generator) -> Batch:
         """A batch of samples."""
         augmentation = self.run.augmentation if self.augmented else None
-        batches = block_batches if self.run.method == LINES else token_batches
+        batches = _BATCHES.get(self.run.method, token_batches)
         if self.augmented and self.run.weight_noise:
             samples = [_noisy(sample, self.run.weight_noise, rng) for sample in samples]
         return batches(augmentation)(samples, rng)
@@ -68,9 +79,11 @@ def predict(run: Run, model: nn.Module, batch: Batch, device: torch.device) -> t
             torch.from_numpy(part).to(device) for part in (batch.blocks, batch.mask, batch.lines)
         )
         return model(blocks, mask), lines
-    if run.method == AUTOENCODER:
+    if run.method in (AUTOENCODER, CIRCUITS):
         program = torch.from_numpy(batch.program).to(device)
-        return model(program), program
+        if run.method == AUTOENCODER:
+            return model(program), program
+        return model(CircuitTensors.of(batch.circuits, device), program), program
     parameters, program = tensors(batch, device)
     return model(parameters, program), program
 

@@ -71,6 +71,12 @@ class Predictions:
         return stacked.reshape(len(self.table), MAX_LINES, len(SLOTS))
 
     @cached_property
+    def answer_lines(self) -> np.ndarray:
+        """The answers that execution chose, likewise; none where there is no program."""
+        answers = self.table["answer_tokens"]
+        return line_form([() if ids is None else np.asarray(ids) for ids in answers])
+
+    @cached_property
     def true_lines(self) -> np.ndarray:
         """The true programs as the thesis's lines."""
         return line_form([np.asarray(ids) for ids in self.table["true_tokens"]])

@@ -18,6 +18,8 @@ from torch import nn
 from tracrlab.compiler.model import CompiledModel
 from tracrlab.decompiler.batches import pad_blocks
 from tracrlab.decompiler.checking import Candidate
+from tracrlab.decompiler.circuit_model import CircuitModel, CircuitTensors
+from tracrlab.decompiler.circuits import circuit_of, pad_circuits
 from tracrlab.decompiler.decoding import beam_search
 from tracrlab.decompiler.grammar import Grammar
 from tracrlab.decompiler.line_model import LineModel, predicted_lines
@@ -25,7 +27,6 @@ from tracrlab.decompiler.line_programs import completions
 from tracrlab.decompiler.model import MetaModel, ParameterTensors, next_token
 from tracrlab.decompiler.model_folder import Description
 from tracrlab.decompiler.parameter_tokens import (
-    ParameterTokens,
     as_numbers,
     count_tokens,
     encode_tokens,
@@ -53,12 +54,15 @@ class Proposals(Protocol):
 
 
 class TokenProposals:
-    """Our meta-model's: beam search over valid programs."""
+    """Our meta-models': beam search over valid programs."""
 
-    def __init__(self, model: MetaModel, grammar: Grammar, tokens: ParameterTokens):
-        device = next(model.parameters()).device
-        self._next = next_token(model, ParameterTensors.of(tokens, device))
-        self._grammar = grammar
+    def __init__(
+        self,
+        model: MetaModel | CircuitModel,
+        grammar: Grammar,
+        weights: ParameterTensors | CircuitTensors,
+    ):
+        self._next, self._grammar = next_token(model, weights), grammar
 
     def candidates(self, rows: Sequence[int], count: int) -> list[list[Candidate]]:
         chosen = np.asarray(rows, dtype=np.int64)
@@ -152,10 +156,14 @@ def _read_numbered(
     if isinstance(model, LineModel):
         steps = [encode_blocks(one.architecture, _flat(one)) for one in models]
         return LineProposals(model, grammar, *pad_blocks(steps))
-    tokens = [encode_tokens(one.architecture, _flat(one), _output_values(one)) for one in models]
-    for one in tokens:
+    encode = circuit_of if isinstance(model, CircuitModel) else encode_tokens
+    encoded = [encode(one.architecture, _flat(one), _output_values(one)) for one in models]
+    for one in encoded:
         model.check_fits(one)
-    return TokenProposals(model, grammar, pad_tokens(tokens))
+    device = next(model.parameters()).device
+    if isinstance(model, CircuitModel):
+        return TokenProposals(model, grammar, CircuitTensors.of(pad_circuits(encoded), device))
+    return TokenProposals(model, grammar, ParameterTensors.of(pad_tokens(encoded), device))
 
 
 def check_size(model: CompiledModel, description: Description) -> None:
@@ -164,6 +172,8 @@ def check_size(model: CompiledModel, description: Description) -> None:
     Raises:
       TracrLabError: saying its size and the limit.
     """
+    if description.method == "circuits":
+        return  # its circuit has few nodes; see `CircuitModel.check_fits`
     if description.method == "lines":
         sizes = model.architecture.shapes.values()
         size, limit = sum(-(-rows * columns // BLOCK) for rows, columns in sizes), "max_blocks"

@@ -34,6 +34,7 @@ COLUMNS = (
     "equivalent",
     "verified",
     "plausible",
+    "content_token_accuracy_executed",
     "exact_executed",
     "equivalent_executed",
     "verifiable",
@@ -88,12 +89,19 @@ def _row(one: Predictions) -> dict[str, Any]:
         "test_programs": first["programs"],
         "exact_lines": 100 * count_slots(one.lines, one.true_lines).exact.mean(),
         "plausible": 100 * float((one.table["verdict"] == PLAUSIBLE).mean()),
+        "content_token_accuracy_executed": _content(one),
         "exact_executed": 100 * flags(one, "answer_exact").mean(),
         "equivalent_executed": 100 * flags(one, "answer_equivalent").mean(),
         "verifiable": 100 * flags(one, "verifiable").mean(),
         "candidates_run": float(one.table["tried"].mean()),
         "seconds_a_model": float(one.table["seconds"].mean()),
     }
+
+
+def _content(one: Predictions) -> float:
+    """Percent of content tokens of the answers that execution chose."""
+    counts = count_slots(one.answer_lines, one.true_lines)
+    return 100 * float(counts.content_right.sum() / counts.content.sum())
 
 
 def _named(one: Predictions, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from tracrlab.decompiler.augmentation import FOR_COMPILED, FOR_DENSE, Augmentation
+from tracrlab.decompiler.augmentation import (
+    FOR_CIRCUITS,
+    FOR_COMPILED,
+    FOR_DENSE,
+    Augmentation,
+)
+from tracrlab.decompiler.circuit_model import CIRCUIT_SIZES
 from tracrlab.decompiler.line_model import LINE_MODEL_SIZES
 from tracrlab.decompiler.model import MODEL_SIZES
 from tracrlab.errors import TracrLabError
 from tracrlab.sections.decompiler import DecompilerConfig, MethodTraining, Variant
 
-LINES, TOKENS, AUTOENCODER = "lines", "tokens", "autoencoder"
+LINES, TOKENS, CIRCUITS, AUTOENCODER = "lines", "tokens", "circuits", "autoencoder"
 STANDARD = "standard"
 
-_AUGMENTATIONS = {"none": None, "permute": FOR_COMPILED, "rotate": FOR_DENSE}
+_AUGMENTATIONS = {"none": None, "permute": FOR_COMPILED, "rotate": FOR_DENSE, "skew": FOR_CIRCUITS}
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Run:
     Attributes:
       zoo: standard, compressed or natural.
       name: what it is called: a method's name, or a variant's.
-      method: lines, tokens or autoencoder.
+      method: lines, tokens, circuits or autoencoder.
       sizes: arguments of the meta-model's settings.
       training: the method's keys.
       steps, learning_rate: on this zoo.
@@ -62,8 +68,8 @@ def resolve(config: DecompilerConfig, zoo: str, name: str) -> Run:
       TracrLabError: if there is no method or variant of that name, or not on that zoo.
     """
     variant = config.variants.get(name)
-    if variant is None and name not in (LINES, TOKENS, AUTOENCODER):
-        known = ", ".join([LINES, TOKENS, AUTOENCODER, *config.variants])
+    if variant is None and name not in (LINES, TOKENS, CIRCUITS, AUTOENCODER):
+        known = ", ".join([LINES, TOKENS, CIRCUITS, AUTOENCODER, *config.variants])
         raise TracrLabError(
             f"{name!r} is no method of the decompiler and no variant; there are {known}."
         )
@@ -76,11 +82,15 @@ def resolve(config: DecompilerConfig, zoo: str, name: str) -> Run:
     variant = variant or Variant()
     method = config.method_of(name)
     training: MethodTraining = getattr(config, method)
-    steps, rate = training.steps, training.learning_rate
+    steps, rate, dropout = training.steps, training.learning_rate, training.dropout
     if zoo != STANDARD and method != AUTOENCODER:
-        steps, rate = training.fine_tuning.steps, training.fine_tuning.learning_rate
-    augmentation = variant.augmentation or getattr(config.augmentation, zoo)
-    dropout = training.dropout if variant.dropout is None else variant.dropout
+        tuning = training.fine_tuning
+        steps, rate = tuning.steps, tuning.learning_rate
+        dropout = dropout if tuning.dropout is None else tuning.dropout
+    dropout = dropout if variant.dropout is None else variant.dropout
+    augmentation = variant.augmentation or (
+        training.augmentation if method == CIRCUITS else getattr(config.augmentation, zoo)
+    )
     noise = training.weight_noise if variant.weight_noise is None else variant.weight_noise
     return Run(
         zoo=zoo,
@@ -103,7 +113,7 @@ def _sizes(config: DecompilerConfig, method: str, size: str, dropout: float) -> 
         return asdict(replace(settings, max_blocks=config.rows.max_blocks, dropout=dropout))
     most = config.rows.ops[1]
     sizes = replace(
-        MODEL_SIZES[size],
+        CIRCUIT_SIZES[size] if method == CIRCUITS else MODEL_SIZES[size],
         dropout=dropout,
         max_layers=max(16, most),
         max_heads=max(16, most),

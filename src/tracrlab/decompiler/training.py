@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def train(
     config: Config,
     zoo: str,
     name: str,
-    manifest: Path,
+    manifests: Sequence[Path],
     folder: Path,
     start: Path | None = None,
 ) -> Trained:
@@ -99,7 +99,7 @@ def train(
       config: the configuration.
       zoo: standard, compressed or natural.
       name: the method or variant.
-      manifest: of that zoo.
+      manifests: of that zoo; of several zoos, which are read as one.
       folder: where the curve, the events and the checkpoints go.
       start: folder of the trained model that a fine-tuning run starts from.
 
@@ -126,12 +126,12 @@ def train(
     identity = {
         "run": run.identity(),
         "seed": config.seed,
-        "zoo": sha256(manifest),
+        "zoo": [sha256(manifest) for manifest in manifests],
         "start": None if start is None else sha256(start / "model.safetensors"),
         "rows": own.rows.model_dump(mode="json"),
         "similar": own.similar,
     }
-    loop = _Loop(config, run, manifest, folder, accelerator, model, identity)
+    loop = _Loop(config, run, manifests, folder, accelerator, model, identity)
     return loop.run_to_the_end()
 
 
@@ -142,7 +142,7 @@ class _Loop:
         self,
         config: Config,
         run: Run,
-        manifest: Path,
+        manifests: Sequence[Path],
         folder: Path,
         accelerator: Any,
         model: nn.Module,
@@ -151,7 +151,9 @@ class _Loop:
         self.config, self.own, self.run = config, config.decompiler, run
         self.folder, self.accelerator, self.identity = folder, accelerator, identity
         self.rank, self.world = accelerator.process_index, accelerator.num_processes
-        self.shards = list(load_manifest(manifest).checked_shards())
+        self.shards = [
+            shard for manifest in manifests for shard in load_manifest(manifest).checked_shards()
+        ]
         if run.training.batch // run.training.accumulate < self.world:
             raise TracrLabError(
                 f"decompiler.{run.method}.batch is {run.training.batch} in "

@@ -12,13 +12,15 @@ from tracrlab.options import ConfigOption
 
 
 def train_decompiler(
-    manifest: Annotated[Path, typer.Argument(help="Manifest of the zoo.")],
+    manifests: Annotated[
+        list[Path], typer.Argument(help="Manifest of the zoo; several zoos are read as one.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the model, its curve and checkpoints.")],
     zoo: Annotated[
         str, typer.Option(help="Which zoo it is: standard, compressed or natural.")
     ] = "standard",
     method: Annotated[
-        str, typer.Option(help="lines, tokens, autoencoder, or a variant of the configuration.")
+        str, typer.Option(help="lines, tokens, circuits, autoencoder, or a variant.")
     ] = "tokens",
     start: Annotated[
         Path | None, typer.Option(help="Folder of the standard model that fine-tuning starts from.")
@@ -38,17 +40,18 @@ def train_decompiler(
     from tracrlab.cluster.launching import launch, processes_of_job
     from tracrlab.config import load_config
 
-    if not manifest.is_file():
-        raise TracrLabError(f"there is no manifest {manifest}; make the zoo first.")
+    for manifest in manifests:
+        if not manifest.is_file():
+            raise TracrLabError(f"there is no manifest {manifest}; make the zoo first.")
     load_config(config)  # a wrong one is refused once, and not by every process
-    launch(_train, processes_of_job(), config, zoo, method, manifest, out, start, half)
+    launch(_train, processes_of_job(), config, zoo, method, manifests, out, start, half)
 
 
 def _train(
     config: str,
     zoo: str,
     method: str,
-    manifest: Path,
+    manifests: list[Path],
     out: Path,
     start: Path | None,
     half: bool,
@@ -58,7 +61,7 @@ def _train(
     from tracrlab.decompiler.training import train
 
     settings = load_config(config)
-    trained = train(settings, zoo, method, manifest, out, start)
+    trained = train(settings, zoo, method, manifests, out, start)
     if trained.writes:
         trained.write(settings, out, half)
 

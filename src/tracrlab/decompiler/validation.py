@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tracrlab.decompiler.batches import BlockBatch, TokenBatch
+from tracrlab.decompiler.batches import BlockBatch, CircuitBatch, TokenBatch
 from tracrlab.decompiler.grammar import Grammar
 from tracrlab.decompiler.line_model import predicted_lines
 from tracrlab.decompiler.loading import Choice, ZooLoader
@@ -130,7 +130,9 @@ def _count_lines(tally: Tally, predicted: list[Tensor], batch: BlockBatch) -> No
     tally.content += int(counts.content.sum())
 
 
-def _count_tokens(tally: Tally, logits: Tensor, batch: TokenBatch, allowed: np.ndarray) -> None:
+def _count_tokens(
+    tally: Tally, logits: Tensor, batch: TokenBatch | CircuitBatch, allowed: np.ndarray
+) -> None:
     """Each next token after the true ones before it; content is where there is a choice."""
     scores = logits[:, :-1].float().cpu().numpy()
     true = batch.program[:, 1:]

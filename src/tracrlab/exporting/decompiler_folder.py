@@ -12,6 +12,7 @@ from tracrlab.files import atomic_path, write_text
 
 _METHODS = {
     "tokens": "an encoder over the parameters and a decoder that writes program tokens",
+    "circuits": "an encoder over what heads and MLPs do on a few inputs, and the same decoder",
     "lines": "the thesis's: blocks of parameters in, five fields of each line out",
 }
 

@@ -27,10 +27,14 @@ _MEASURES = {
     "exact": "exact",
     "verified": "verified by execution",
 }
-#: Of further runs, after the two methods; Okabe and Ito's too.
+#: Of methods and variants, in their order; Okabe and Ito's too.
 _COLOURS = (ORANGE, BLUE, "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 _MARKERS = "osD^vP"
-_NAMES = {"lines": "lines (thesis)", "tokens": "tokens (ours)"}
+_NAMES = {
+    "lines": "lines (thesis)",
+    "tokens": "tokens (ours)",
+    "circuits": "circuits (ours, with execution)",
+}
 _RIGHT, _WRONG, _ABSENT = "#FFFFFF", "#F6C7B6", "#EDEDED"
 
 

@@ -8,9 +8,9 @@ from matplotlib.lines import Line2D
 
 from tracrlab.figures.style import BLUE, ORANGE, PAGE, new_figure, styled
 
-#: Of Okabe and Ito's palette: the two methods, then variants in their order.
-_COLOURS = {"lines": ORANGE, "tokens": BLUE}
-_FURTHER = ("#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#6F6F6F")
+#: Of Okabe and Ito's palette: the methods, then variants in their order.
+_COLOURS = {"lines": ORANGE, "tokens": BLUE, "circuits": "#009E73"}
+_FURTHER = ("#D55E00", "#CC79A7", "#56B4E9", "#6F6F6F")
 _ROWS = (
     ("loss", "loss of a prediction (nats)"),
     ("content_accuracy", "held-out content tokens right (%)"),

@@ -7,8 +7,8 @@ from pydantic import Field, field_validator, model_validator
 from tracrlab.sections.section import MAX_OPS, Count, Ops, Precision, Section, Share, takes
 
 Zoo = Literal["standard", "compressed", "natural"]
-Architecture = Literal["lines", "tokens"]
-Augmentation = Literal["none", "permute", "rotate"]
+Architecture = Literal["lines", "tokens", "circuits"]
+Augmentation = Literal["none", "permute", "rotate", "skew"]
 VariantName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -21,10 +21,10 @@ class Rows(Section):
         json_schema_extra=takes(f"two integers from 1 to {MAX_OPS}, the smaller first"),
     )
     max_tokens: int = Field(
-        192, ge=16, description="most parameter tokens of a model; larger models are left out"
+        512, ge=16, description="most parameter tokens of a model; larger models are left out"
     )
     max_blocks: int = Field(
-        64, ge=8, description="most 512-weight blocks of a model; larger models are left out"
+        256, ge=8, description="most 512-weight blocks of a model; larger models are left out"
     )
 
     @field_validator("ops")
@@ -43,6 +43,13 @@ class FineTuning(Section):
     )
     steps: Count = Field(600, description="training steps on each of the two zoos")
     learning_rate: float = Field(3e-3, gt=0, description="peak of the schedule on them")
+    dropout: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="in place of the method's; these zoos have fewer programs",
+        json_schema_extra=takes("a number from 0 to 1, or null"),
+    )
 
 
 class MethodTraining(Section):
@@ -99,6 +106,14 @@ class TokensTraining(MethodTraining):
     fine_tuning: FineTuning = Field(FineTuning(), description="the compressed and natural zoo")
 
 
+class CircuitsTraining(TokensTraining):
+    """Our meta-model that also sees what models do on probes."""
+
+    augmentation: Augmentation = Field(
+        "skew", description="in place of the zoo's; no rotation and no scale changes a circuit"
+    )
+
+
 class Variant(Section):
     """A further run beside the methods: one of them with something changed."""
 
@@ -117,9 +132,11 @@ class AugmentationByZoo(Section):
     """What is drawn afresh each epoch, of changes that leave a model's function as it is."""
 
     standard: Augmentation = Field(
-        "permute", description="compiled models: `permute` keeps their basis directions"
+        "permute",
+        description="compiled models: `permute` keeps their basis directions, `rotate` rotates and "
+        "scales them, `skew` takes any invertible basis",
     )
-    compressed: Augmentation = Field("rotate", description="`rotate` also scales")
+    compressed: Augmentation = Field("rotate", description="likewise")
     natural: Augmentation = Field("rotate", description="likewise")
 
 
@@ -150,10 +167,11 @@ class DecompilerConfig(Section):
         json_schema_extra=takes("a list of standard, compressed and natural"),
     )
     methods: tuple[Architecture, ...] = Field(
-        ("lines", "tokens"),
+        ("lines", "circuits"),
         min_length=1,
-        description="`lines`: the thesis's meta-model; `tokens`: ours",
-        json_schema_extra=takes("a list of lines and tokens"),
+        description="`lines`: the thesis's meta-model; ours: `tokens` reads weights alone, "
+        "`circuits` also what they do on a few inputs",
+        json_schema_extra=takes("a list of lines, tokens and circuits"),
     )
     variants: dict[VariantName, Variant] = Field(
         {},
@@ -163,6 +181,9 @@ class DecompilerConfig(Section):
     rows: Rows = Field(Rows(), description="models that are read")
     lines: LinesTraining = Field(LinesTraining(), description="the thesis's meta-model")
     tokens: TokensTraining = Field(TokensTraining(), description="our meta-model")
+    circuits: CircuitsTraining = Field(
+        CircuitsTraining(), description="our meta-model that reads weights and execution"
+    )
     autoencoder: AutoEncoderTraining = Field(
         AutoEncoderTraining(), description="the check of the program form"
     )
@@ -200,7 +221,7 @@ class DecompilerConfig(Section):
 
     @model_validator(mode="after")
     def _variants_have_names_of_their_own(self) -> Self:
-        taken = {"lines", "tokens", "autoencoder"} & set(self.variants)
+        taken = {"lines", "tokens", "circuits", "autoencoder"} & set(self.variants)
         if taken:
             raise ValueError(f"variants may not be named {sorted(taken)[0]}, which is a method")
         return self
