@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tracrlab import compress, distil
 from tracrlab.compiler import compile_table
 from tracrlab.decompiler.decompiling import SHIPPED, Decompiler, Search
 from tracrlab.decompiler.model_folder import CONFIG_FILE, MODEL_FILE, load
@@ -52,7 +53,17 @@ def test_fresh_programs_are_written_and_verified(shipped):
     assert sum(answer.verdict == "verified" for answer in answers) >= 4
 
 
-@pytest.mark.parametrize("name", ["hist", "frac_prevs", "length"])
+@pytest.mark.parametrize("trained", ["compressed", "natural"])
+def test_a_student_is_read_too(shipped, trained):
+    """Its weights are not arranged as a compiler arranges them."""
+    program = LIBRARY["hist"].program
+    model = compile_table(evaluate(program, Domain(("a", "b", "c"), 4)))
+    student = compress(model, 0.6) if trained == "compressed" else distil(model)
+    [answer] = shipped.decompile([student.model], Search(8, 64))
+    assert answer.verdict == "verified"
+
+
+@pytest.mark.parametrize("name", ["hist", "count", "sort_unique", "length"])
 def test_library_programs_over_letters_come_back(shipped, name):
     """It was trained on numbers alone, over another vocabulary; execution says what is right."""
     entry = LIBRARY[name]
