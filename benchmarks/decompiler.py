@@ -47,8 +47,8 @@ def row_by_row(shards: list[Path]) -> Iterator[int]:
 
 def loader_rates(manifest: str) -> list[Result]:
     """Reading and encoding, with and without augmentation, and memory over epochs."""
-    from tracrlab.decompiler.augmentation import FOR_COMPILED, FOR_DENSE
-    from tracrlab.decompiler.batches import block_batches, token_batches
+    from tracrlab.decompiler.augmentation import FOR_CIRCUITS, FOR_COMPILED, FOR_DENSE
+    from tracrlab.decompiler.batches import block_batches, circuit_batches, token_batches
     from tracrlab.decompiler.loading import Choice, ZooLoader
     from tracrlab.zoo import load_manifest
 
@@ -65,6 +65,8 @@ def loader_rates(manifest: str) -> list[Result]:
         ("512-weight blocks", block_batches()),
         ("parameter tokens, permuted afresh", token_batches(FOR_COMPILED)),
         ("parameter tokens, rotated afresh", token_batches(FOR_DENSE)),
+        ("circuits, run on probes", circuit_batches()),
+        ("circuits, skewed afresh", circuit_batches(FOR_CIRCUITS)),
     ):
         found = rate(sizes(loader(encode)))
         results.append(

@@ -191,7 +191,7 @@ def _decompiler_steps(config: Config) -> Iterator[Step]:
     """The trainings; a size that was not measured has no figure."""
     own = config.decompiler
     rates = measured_rates()["trained"]["decompiler"]
-    for method in own.methods:
+    for method in dict.fromkeys(own.method_of(name) for _, name in own.runs()):
         training = getattr(own, method)
         samples = runs = 0
         for zoo, name in own.runs():
