@@ -47,6 +47,12 @@ def test_the_card_says_what_it_is(trained, tmp_path):
     assert f"{sum(p.numel() for p in model.parameters()):,}" in text
     assert f"at most {description.max_ops} ops" in text
     assert "| standard | 12 % |" in text
+    largest = {
+        "tokens": "256 parameter tokens",
+        "circuits": "16 layers and 16 heads a layer",
+        "lines": "96 blocks of 512 weights",
+    }
+    assert f"models of at most {largest[description.method]}." in text
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["method"] == description.method
 

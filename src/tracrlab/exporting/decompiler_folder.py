@@ -59,7 +59,7 @@ def decompiler_card(description, parameters: int, licence: str, results: str | N
       licence: identifier of the licence.
       results: a table in Markdown, if there is one.
     """
-    training, limits = _lines(description.training), description.limits
+    training = _lines(description.training)
     return f"""---
 license: {licence}
 library_name: tracrlab
@@ -76,9 +76,9 @@ architecture is `{description.method}`, {_METHODS[description.method]}, with {pa
 parameters. Made by Tracr Lab {__version__}.
 
 It writes programs of at most {description.max_ops} ops of the sampler's preset
-`{description.preset}`, and reads models of at most {limits["max_tokens"]:,} parameter tokens and
-{limits["max_blocks"]:,} blocks. What it writes is a guess until it is run: `decompile` runs its
-candidates beside the model and says `verified`, `plausible` or `none`.
+`{description.preset}`, and reads models of at most {_largest(description)}. What it writes
+is a guess until it is run: `decompile` runs its candidates beside the model and says `verified`,
+`plausible` or `none`.
 
 ```
 tracrlab decompile model.safetensors --decompiler path/to/this/folder
@@ -107,6 +107,19 @@ print(answer.verdict, answer.program, sep="\\n")
 
 {citation()}
 """
+
+
+def _largest(description) -> str:
+    """The largest model that it reads, in words."""
+    from tracrlab.decompiler.circuit_model import CircuitSettings
+
+    limits = description.limits
+    if description.method == "lines":
+        return f"{limits['max_blocks']:,} blocks of 512 weights"
+    if description.method == "tokens":
+        return f"{limits['max_tokens']:,} parameter tokens"
+    most = CircuitSettings(**description.sizes)
+    return f"{most.max_layers} layers and {most.max_heads} heads a layer"
 
 
 def _lines(table: dict) -> str:
