@@ -288,6 +288,15 @@ def test_sizes(name):
     assert count == pytest.approx(float(name[:-1]) * 1e6, rel=0.25)
 
 
+def test_weights_at_the_ends():
+    """Nothing is read of a model without weights, and one that overflows is refused."""
+    model = compiled(0)
+    nothing = circuit(model, np.zeros_like(flat(model)))
+    assert not nothing.wiring.any()
+    with pytest.raises(TracrLabError, match="activations are not finite numbers"):
+        circuit(model, np.full_like(flat(model), 1e30))
+
+
 def test_what_is_too_large_is_one_sentence():
     large = next(c for k in range(20) if (c := circuit(compiled(k))).half[c.kind == MLP].max() > 2)
     with pytest.raises(TracrLabError, match="layers and the decompiler reads at most 1"):

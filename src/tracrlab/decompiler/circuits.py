@@ -27,6 +27,7 @@ import numpy as np
 
 from tracrlab.compiler.architecture import Architecture, Layer
 from tracrlab.decompiler.parameter_tokens import EMBEDDING, OUTPUT, as_numbers
+from tracrlab.errors import TracrLabError
 
 KINDS = ("padding", "input", "head", "attention", "MLP", "output")
 PADDING, INPUT, HEAD, ATTENTION, MLP, DIRECTION = range(len(KINDS))
@@ -151,8 +152,18 @@ def circuit_of(
       architecture: its sizes.
       flat: its weights in the documented order, float32 [weights].
       output_values: as for `tracrlab.decompiler.parameter_tokens.encode_tokens`.
+
+    Raises:
+      TracrLabError: if what it computes overflows.
     """
-    return _Run(architecture, architecture.unflatten(flat)).circuit(output_values)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        circuit = _Run(architecture, architecture.unflatten(flat)).circuit(output_values)
+    if not (np.isfinite(circuit.numbers).all() and np.isfinite(circuit.wiring).all()):
+        raise TracrLabError(
+            "the model's activations are not finite numbers on the decompiler's inputs, so it "
+            "cannot be read; its weights are too large."
+        )
+    return circuit
 
 
 class _Run:
@@ -179,7 +190,8 @@ class _Run:
         symbols = weights["token_embed"][codes]
         places = np.broadcast_to(weights["pos_embed"][: codes.shape[1]], symbols.shape)
         stream = symbols + places
-        self.extent = float(np.square(self._points(stream[None])).sum(axis=2).mean())
+        extent = float(np.square(self._points(stream[None])).sum(axis=2).mean())
+        self.extent = max(extent, 1e-12)
         inputs, _ = self._add(INPUT, EMBEDDING, np.stack([symbols, places]))
         self.numbers[inputs, _VALUES] = self.probes.numbers
         for number, layer in enumerate(self.architecture.layers):
