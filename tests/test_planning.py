@@ -131,7 +131,7 @@ def test_the_delivered_rates_cover_what_the_papers_configuration_can_be_told(cap
     unknown = [row[0] for row in table if planning.UNKNOWN in row]
     assert unknown == [
         "decompilers, lines 700M",
-        "decompilers, tokens 125M",
+        "decompilers, circuits 125M",
         "inject, finetune_kl (gpt2-large)",
         "inject, tracr_injection (gpt2-large)",
     ]
