@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+from tracrlab.compiler.architecture import Architecture
 from tracrlab.decompiler.augmentation import Augmentation, augment
 from tracrlab.decompiler.circuits import Circuit, circuit_of, pad_circuits
 from tracrlab.decompiler.loading import Sample
 from tracrlab.decompiler.parameter_tokens import ParameterTokens, encode_tokens, pad_tokens
 from tracrlab.decompiler.program_encoding import line_form, pad_programs
 from tracrlab.decompiler.weight_blocks import WIDTH, encode_blocks
+
+Model = TypeVar("Model")
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,20 @@ def _weights(
     return [augment(sample.architecture, sample.weights, augmentation, rng) for sample in samples]
 
 
+def _read(
+    samples: Sequence[Sample],
+    augmentation: Augmentation | None,
+    rng: np.random.Generator,
+    encode: Callable[[Architecture, np.ndarray, np.ndarray | None], Model],
+) -> list[Model]:
+    """Each model as `encode` gives it, its weights changed afresh."""
+    weights = _weights(samples, augmentation, rng)
+    return [
+        encode(sample.architecture, flat, sample.output_values)
+        for sample, flat in zip(samples, weights, strict=True)
+    ]
+
+
 def block_batches(
     augmentation: Augmentation | None = None,
 ) -> Callable[[list[Sample], np.random.Generator], BlockBatch]:
@@ -102,11 +120,7 @@ def token_batches(
     """What a `ZooLoader` encodes with for our meta-model."""
 
     def encode(samples: list[Sample], rng: np.random.Generator) -> TokenBatch:
-        weights = _weights(samples, augmentation, rng)
-        many = [
-            encode_tokens(sample.architecture, flat, sample.output_values)
-            for sample, flat in zip(samples, weights, strict=True)
-        ]
+        many = _read(samples, augmentation, rng, encode_tokens)
         return TokenBatch(_ids(samples), pad_tokens(many), pad_programs(_programs(samples)))
 
     return encode
@@ -118,11 +132,7 @@ def circuit_batches(
     """What a `ZooLoader` encodes with for our meta-model that reads circuits."""
 
     def encode(samples: list[Sample], rng: np.random.Generator) -> CircuitBatch:
-        weights = _weights(samples, augmentation, rng)
-        many = [
-            circuit_of(sample.architecture, flat, sample.output_values)
-            for sample, flat in zip(samples, weights, strict=True)
-        ]
+        many = _read(samples, augmentation, rng, circuit_of)
         return CircuitBatch(_ids(samples), pad_circuits(many), pad_programs(_programs(samples)))
 
     return encode
