@@ -25,6 +25,16 @@ from tracrlab.zoo.reading import read_rows
 KNOWN = 4
 
 
+@pytest.fixture
+def seeded():
+    """The same random numbers for every test, on one thread."""
+    torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def small_zoo(tmp_path_factory):
     return make_zoo(tmp_path_factory.mktemp("zoo"), programs=70, shard_size=16)

@@ -3,9 +3,11 @@
 from functools import cache
 
 import numpy as np
+import torch
 
 from tracrlab.compiler import compile_table
 from tracrlab.decompiler.model_folder import Description
+from tracrlab.decompiler.program_encoding import pad_programs
 from tracrlab.rasp.sampler import SamplerSettings, sample
 from tracrlab.students.folding import fold
 
@@ -53,6 +55,11 @@ def dense(index):
     matrix = np.random.default_rng(index).standard_normal((size, size))
     rotation = np.linalg.qr(matrix)[0].astype(np.float32)
     return fold(model, rotation)
+
+
+def programs(count=6):
+    """Programs of the first samples as padded token ids."""
+    return torch.from_numpy(pad_programs([table(k).program.tokens() for k in range(count)]))
 
 
 def flat(model):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.decompiler.models import SETTINGS, compiled, dense, flat, table
+from tests.decompiler.models import SETTINGS, compiled, dense, flat, programs, table
 from tracrlab import TracrLabError
 from tracrlab.compiler import compile_table
 from tracrlab.compiler.forward import Trace, forward
@@ -37,20 +37,13 @@ from tracrlab.decompiler.decoding import beam_search
 from tracrlab.decompiler.grammar import Grammar
 from tracrlab.decompiler.model import next_token, parameter_count, program_loss
 from tracrlab.decompiler.parameter_tokens import EMBEDDING, OUTPUT, as_numbers
-from tracrlab.decompiler.program_encoding import pad_programs
 from tracrlab.rasp import Program, evaluate
 from tracrlab.rasp.domain import Domain
 
 SMALL = CircuitSettings(64, 2, 2, 4, dropout=0.0)
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def circuit(model, weights=None):
@@ -66,10 +59,6 @@ def padded(count, model):
 
 def tensors(count=6, model=compiled):
     return CircuitTensors.of(padded(count, model))
-
-
-def programs(count=6):
-    return torch.from_numpy(pad_programs([table(k).program.tokens() for k in range(count)]))
 
 
 def model_of(text, domain=SETTINGS.domain):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.decompiler.models import SETTINGS, compiled, dense, flat, table
+from tests.decompiler.models import SETTINGS, compiled, dense, flat, programs, table
 from tracrlab import TracrLabError
 from tracrlab.compiler import compile_table
 from tracrlab.decompiler.decoding import beam_search
@@ -37,7 +37,6 @@ from tracrlab.decompiler.parameter_tokens import (
 from tracrlab.decompiler.program_encoding import (
     SLOT_VOCABULARIES,
     line_form,
-    pad_programs,
     parse_lines,
 )
 from tracrlab.decompiler.virtual_weights import products
@@ -48,13 +47,7 @@ from tracrlab.rasp.tokens import PAD
 TINY = ModelSettings(64, 2, 2, 4, dropout=0.0)
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def tokens_of(model):
@@ -66,10 +59,6 @@ def tokens_of(model):
 @cache
 def parameters(count=6, model=compiled):
     return pad_tokens([tokens_of(model(index)) for index in range(count)])
-
-
-def programs(count=6):
-    return torch.from_numpy(pad_programs([table(k).program.tokens() for k in range(count)]))
 
 
 def block_batch(count=6, longer=0):

@@ -9,9 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from tracrlab.decompiler.circuits import KINDS, NUMBERS, PADDING, READS, Circuit
-from tracrlab.decompiler.model import EncoderLayer, HalfEmbedding, ProgramDecoder, ValueEmbedding
+from tracrlab.decompiler.model import (
+    EncoderDecoder,
+    EncoderLayer,
+    HalfEmbedding,
+    ValueEmbedding,
+    check_limits,
+)
 from tracrlab.decompiler.parameter_tokens import EMBEDDING, OUTPUT
-from tracrlab.errors import TracrLabError
 
 #: Channels of an edge: what i reads of j in each way and in all, and j of i.
 EDGES = 2 * (len(READS) + 1)
@@ -103,32 +108,17 @@ class CircuitEncoder(nn.Module):
         return self.norm(hidden), padding
 
 
-class CircuitModel(nn.Module):
+class CircuitModel(EncoderDecoder):
     """Circuits in, programs out."""
 
     def __init__(self, settings: CircuitSettings):
-        super().__init__()
-        if settings.width % settings.heads or settings.width % EDGES:
-            raise TracrLabError(
-                f"width is a multiple of heads and of {EDGES}; {settings.width} with "
-                f"{settings.heads} heads is not."
-            )
-        self.settings = settings
-        self.encoder, self.decoder = CircuitEncoder(settings), ProgramDecoder(settings)
-
-    def forward(self, circuits: CircuitTensors, program: Tensor) -> Tensor:
-        """Logits after each prefix of the program; see `ProgramDecoder`."""
-        return self.decoder(program, *self.encoder(circuits))
+        super().__init__(settings, CircuitEncoder, EDGES)
 
     def check_fits(self, circuit: Circuit) -> None:
         """Raises TracrLabError where a model is larger than what this decompiler reads."""
         inner = circuit.half[(circuit.half != EMBEDDING) & (circuit.half != OUTPUT)]
-        for what, size, limit in (
+        sizes = (
             ("layers", int(inner.max(initial=-1) + 2) // 2, self.settings.max_layers),
             ("heads in a layer", int(circuit.head.max(initial=0)) + 1, self.settings.max_heads),
-        ):
-            if size > limit:
-                raise TracrLabError(
-                    f"the model has {size} {what} and the decompiler reads at most {limit}; take "
-                    "a larger decompiler or a smaller model."
-                )
+        )
+        check_limits(sizes)

@@ -27,6 +27,7 @@ import numpy as np
 
 from tracrlab.compiler.architecture import Architecture, Layer
 from tracrlab.decompiler.parameter_tokens import EMBEDDING, OUTPUT, as_numbers
+from tracrlab.decompiler.virtual_weights import signed_log
 from tracrlab.errors import TracrLabError
 
 KINDS = ("padding", "input", "head", "attention", "MLP", "output")
@@ -120,7 +121,7 @@ class Probes:
         numbers = np.zeros((2, INPUTS, PLACES), dtype=np.float32)
         numbers[:, :, :places] = np.stack([known, np.broadcast_to(np.arange(places), known.shape)])
         numbers[:, :, :places] *= there
-        return cls(codes, masked, there, _signed_log(numbers.reshape(2, POINTS)), _pairs(there))
+        return cls(codes, masked, there, signed_log(numbers.reshape(2, POINTS)), _pairs(there))
 
 
 def _pairs(there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -276,7 +277,7 @@ class _Run:
         read = np.square(self.sources[:first] @ unembed).sum(axis=1).T
         self.wiring[first:, 0, :first] = self._shares(read, np.square(out).sum(axis=(0, 1)))
         if output_values is None:
-            self.numbers[first:, _VALUES] = _signed_log(out.reshape(POINTS, size).T)
+            self.numbers[first:, _VALUES] = signed_log(out.reshape(POINTS, size).T)
         else:
             self.numbers[first:, _VALUES] = self._answers(out).reshape(POINTS, size).T
         value = np.full(len(self.numbers), np.nan, dtype=np.float32)
@@ -345,10 +346,6 @@ class _Run:
 def _centred(points: np.ndarray) -> np.ndarray:
     """Less their mean, [nodes, points, size]."""
     return points - np.add.reduce(points, axis=1, keepdims=True) / np.float32(points.shape[1])
-
-
-def _signed_log(values: np.ndarray) -> np.ndarray:
-    return np.sign(values) * np.log1p(np.abs(values))
 
 
 def pad_circuits(many: Sequence[Circuit]) -> Circuit:

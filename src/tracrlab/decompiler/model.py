@@ -9,7 +9,7 @@ sign and size. Raw vectors can be read beside them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -302,28 +302,59 @@ class ProgramDecoder(nn.Module):
         return self.norm(hidden) @ self.token.weight.T
 
 
-class MetaModel(nn.Module):
-    """Our meta-model: weights in, programs out."""
+class EncoderDecoder(nn.Module):
+    """What both of our meta-models are: an encoder of weights, and a decoder of programs.
 
-    def __init__(self, settings: ModelSettings):
+    Args:
+      settings: sizes.
+      encoder: makes the encoder of them.
+      edges: kinds of edges that it has.
+
+    Raises:
+      TracrLabError: if heads or edges do not divide the width.
+    """
+
+    def __init__(self, settings: Settings, encoder: Callable[..., nn.Module], edges: int):
         super().__init__()
-        if settings.width % settings.heads or settings.width % EDGES:
+        if settings.width % settings.heads or settings.width % edges:
             raise TracrLabError(
-                f"width is a multiple of heads and of {EDGES}; {settings.width} with "
+                f"width is a multiple of heads and of {edges}; {settings.width} with "
                 f"{settings.heads} heads is not."
             )
         self.settings = settings
-        self.encoder, self.decoder = WeightEncoder(settings), ProgramDecoder(settings)
+        self.encoder, self.decoder = encoder(settings), ProgramDecoder(settings)
 
-    def forward(self, parameters: ParameterTensors, program: Tensor) -> Tensor:
-        """Logits after each prefix of the program; see `ProgramDecoder`."""
-        return self.decoder(program, *self.encoder(parameters))
+    def forward(self, weights: NamedTuple, program: Tensor) -> Tensor:
+        """Logits after each prefix of the program; see `ProgramDecoder`.
+
+        Args:
+          weights: a batch as the encoder takes it.
+          program: token ids, the start symbol first, int64 [batch, length].
+        """
+        return self.decoder(program, *self.encoder(weights))
+
+
+def check_limits(sizes: Iterable[tuple[str, int, int]]) -> None:
+    """Raises TracrLabError for the first of (what, size, limit) that is beyond its limit."""
+    for what, size, limit in sizes:
+        if size > limit:
+            raise TracrLabError(
+                f"the model has {size} {what} and the decompiler reads at most {limit}; take "
+                "a larger decompiler or a smaller model."
+            )
+
+
+class MetaModel(EncoderDecoder):
+    """Our meta-model: weights in, programs out."""
+
+    def __init__(self, settings: ModelSettings):
+        super().__init__(settings, WeightEncoder, EDGES)
 
     def check_fits(self, tokens: ParameterTokens) -> None:
         """Raises TracrLabError where a model is larger than what this decompiler reads."""
         settings = self.settings
         inner = (tokens.half != EMBEDDING) & (tokens.half != OUTPUT)
-        for what, size, limit in (
+        sizes = (
             ("layers", int((tokens.half[inner].max(initial=-1) + 2) // 2), settings.max_layers),
             ("heads in a layer", int(tokens.head.max(initial=0)) + 1, settings.max_heads),
             (
@@ -331,12 +362,8 @@ class MetaModel(nn.Module):
                 int(tokens.index[~inner].max(initial=0)) + 1,
                 settings.max_index,
             ),
-        ):
-            if size > limit:
-                raise TracrLabError(
-                    f"the model has {size} {what} and the decompiler reads at most {limit}; take "
-                    "a larger decompiler or a smaller model."
-                )
+        )
+        check_limits(sizes)
 
 
 class ProgramAutoEncoder(nn.Module):
@@ -393,12 +420,12 @@ def program_loss(logits: Tensor, program: Tensor) -> Tensor:
 
 
 def next_token(
-    model: MetaModel, weights: NamedTuple
+    model: EncoderDecoder, weights: NamedTuple
 ) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
     """A trained meta-model as `tracrlab.decompiler.decoding.NextToken`; weights are read once.
 
     Args:
-      model: `MetaModel`, or another one with an encoder of weights and our decoder.
+      model: one of our meta-models.
       weights: a batch as the encoder takes it.
     """
     device = next(model.parameters()).device
