@@ -201,6 +201,12 @@ def _decompiler_steps(config: Config) -> Iterator[Step]:
             steps = training.steps if zoo == "standard" else training.fine_tuning.steps
             samples += training.batch * ((variant.steps if variant else None) or steps)
             runs += 1
+        if any(
+            own.start_of(zoo, name) == "stand_ins" and own.method_of(name) == method
+            for zoo, name in own.runs()
+        ):
+            samples += training.batch * training.fine_tuning.stand_ins.steps
+            runs += 1
         rate = rates["core_seconds_per_sample"].get(f"{method} {training.size}")
         # A rate of a core says nothing of a GPU.
         seconds = None if rate is None or own.gpus else samples * rate

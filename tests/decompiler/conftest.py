@@ -11,8 +11,9 @@ from tracrlab.decompiler.batches import pad_blocks
 from tracrlab.decompiler.building import build
 from tracrlab.decompiler.circuit_model import CircuitTensors
 from tracrlab.decompiler.circuits import circuit_of, pad_circuits
+from tracrlab.decompiler.encoder_decoder import program_loss
 from tracrlab.decompiler.line_model import line_loss
-from tracrlab.decompiler.model import ParameterTensors, program_loss
+from tracrlab.decompiler.model import ParameterTensors
 from tracrlab.decompiler.model_folder import save
 from tracrlab.decompiler.parameter_tokens import as_numbers, encode_tokens, pad_tokens
 from tracrlab.decompiler.program_encoding import line_form, pad_programs

@@ -34,8 +34,8 @@ from tracrlab.decompiler.circuits import (
     pad_circuits,
 )
 from tracrlab.decompiler.decoding import beam_search
+from tracrlab.decompiler.encoder_decoder import next_token, parameter_count, program_loss
 from tracrlab.decompiler.grammar import Grammar
-from tracrlab.decompiler.model import next_token, parameter_count, program_loss
 from tracrlab.decompiler.parameter_tokens import EMBEDDING, OUTPUT, as_numbers
 from tracrlab.rasp import Program, evaluate
 from tracrlab.rasp.domain import Domain

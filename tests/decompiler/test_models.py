@@ -9,6 +9,7 @@ from tests.decompiler.models import SETTINGS, compiled, dense, flat, programs, t
 from tracrlab import TracrLabError
 from tracrlab.compiler import compile_table
 from tracrlab.decompiler.decoding import beam_search
+from tracrlab.decompiler.encoder_decoder import next_token, parameter_count, program_loss
 from tracrlab.decompiler.grammar import Grammar
 from tracrlab.decompiler.line_model import (
     LINE_MODEL_SIZES,
@@ -23,9 +24,6 @@ from tracrlab.decompiler.model import (
     ModelSettings,
     ParameterTensors,
     ProgramAutoEncoder,
-    next_token,
-    parameter_count,
-    program_loss,
     virtual_weights,
 )
 from tracrlab.decompiler.parameter_tokens import (

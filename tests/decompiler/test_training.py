@@ -22,8 +22,10 @@ from tracrlab.decompiler import training
 from tracrlab.decompiler.circuit_model import CIRCUIT_SIZES
 from tracrlab.decompiler.curve import CURVE, autoencoder_table
 from tracrlab.decompiler.line_model import LINE_MODEL_SIZES
+from tracrlab.decompiler.loading import Choice, ZooLoader
 from tracrlab.decompiler.model import MODEL_SIZES
 from tracrlab.decompiler.model_folder import load
+from tracrlab.decompiler.objectives import Encoder
 from tracrlab.decompiler.optimisation import schedule
 from tracrlab.decompiler.settings import resolve
 from tracrlab.decompiler.training import StoppedError, train
@@ -239,6 +241,32 @@ def test_fine_tuning_starts_from_the_standard_model(small_zoo, tmp_path):
         )
 
 
+def test_circuits_go_by_way_of_stand_ins(small_zoo, tmp_path):
+    """Standard, stand-ins, students: each starts from the one before, and reads other models."""
+    tuning = {"steps": 3, "stand_ins": {"steps": 2, "learning_rate": 0.125}}
+    config = settings(circuits=METHOD | {"fine_tuning": tuning})
+    zoos = ["standard", "stand_ins", "compressed"]
+    runs = [resolve(config.decompiler, zoo, "circuits") for zoo in zoos]
+    assert [one.start for one in runs] == ["random", "standard", "stand_ins"]
+    assert [one.steps for one in runs] == [6, 2, 3]
+    assert runs[1].learning_rate == 0.125
+    with pytest.raises(TracrLabError, match="only circuits are trained on stand_ins, not tokens"):
+        resolve(config.decompiler, "stand_ins", "tokens")
+    folders = [None, *(tmp_path / zoo for zoo in zoos)]
+    for zoo, start, folder in zip(zoos, folders[:-1], folders[1:], strict=True):
+        trained = train(config, zoo, "circuits", [small_zoo.manifest], folder, start)
+        trained.write(config, folder)
+        assert trained.summary["zoo"] == zoo
+
+    def nodes(run, augmented):
+        encoder = Encoder(run, augmented)
+        choice = Choice("train", (3, 5))
+        return next(iter(ZooLoader.of_zoo(small_zoo.manifest, choice, 16, encoder))).circuits.kind
+
+    compiled, changed = (nodes(one, augmented=False) for one in runs[:2])
+    assert (changed > 0).sum() > (compiled > 0).sum()  # layers of one size have more nodes
+
+
 def test_several_zoos_are_read_as_one(small_zoo, tmp_path):
     one = run(small_zoo, tmp_path / "one")
     both = train(settings(), "standard", "tokens", [small_zoo.manifest] * 2, tmp_path / "both")
@@ -277,10 +305,10 @@ def test_a_run_is_what_the_configuration_says():
     assert (standard.steps, standard.learning_rate, standard.start) == (6, 0.5, "random")
     assert standard.augmentation.residual == "permute"
     tuned = resolve(config, "natural", "tokens")
-    assert (tuned.steps, tuned.learning_rate, tuned.start_run) == (9, 0.25, "tokens")
+    assert (tuned.steps, tuned.learning_rate, tuned.start) == (9, 0.25, "standard")
     assert tuned.augmentation.residual == "rotate"
     plain = resolve(config, "compressed", "plain")
-    assert (plain.method, plain.augmentation, plain.start_run) == ("tokens", None, None)
+    assert (plain.method, plain.augmentation, plain.start) == ("tokens", None, "random")
     with pytest.raises(TracrLabError, match="'plan' is no method of the decompiler and no variant"):
         resolve(config, "compressed", "plan")
     with pytest.raises(TracrLabError, match="is trained on compressed, not on natural"):

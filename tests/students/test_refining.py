@@ -8,9 +8,10 @@ import pytest
 from tests.students.conftest import teachers
 from tracrlab.students.checkpoints import Checkpoint
 from tracrlab.students.compressing import Compression
+from tracrlab.students.enlarging import balanced, enlarged
 from tracrlab.students.folding import fold
 from tracrlab.students.making import Making, all_inputs, make
-from tracrlab.students.refining import Refinement, balanced, enlarged
+from tracrlab.students.refining import Refinement
 from tracrlab.students.shapes import Shape
 from tracrlab.students.stepping import student_weights
 from tracrlab.students.training import TrainingSettings

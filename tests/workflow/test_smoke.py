@@ -22,7 +22,7 @@ AFTER_MANIFEST = {
     "decompiler_programs_figure": 6,
     "decompiler_library": 1,
     **AFTER_PREDICTIONS,
-    "train_decompiler": 8,
+    "train_decompiler": 9,
     "decompiler_curves_figure": 1,
     **TRAINED_AUTOENCODER,
     "zoo_manifest": 1,
@@ -157,6 +157,12 @@ def test_a_second_run_has_nothing_to_do(finished_smoke_run):
         (
             'decompiler={"circuits": {"fine_tuning": {"steps": 3}}}',
             {"train_decompiler": 3, "decompiler_curves_figure": 1, "predict_programs": 3}
+            | {"decompiler_programs_figure": 2}
+            | AFTER_PREDICTIONS,
+        ),
+        (
+            'decompiler={"circuits": {"fine_tuning": {"stand_ins": {"steps": 3}}}}',
+            {"train_decompiler": 4, "decompiler_curves_figure": 1, "predict_programs": 3}
             | {"decompiler_programs_figure": 2}
             | AFTER_PREDICTIONS,
         ),

@@ -35,7 +35,7 @@ wildcard_constraints:
     task=r"[a-z][a-z0-9_]*",
     method="finetune_kl|tracr_injection|interchange",
     run=r"\d+",
-    zoo="standard|compressed|natural",
+    zoo="standard|compressed|natural|stand_ins",
     decompiler=r"[a-z][a-z0-9_]*",
 
 

@@ -4,8 +4,8 @@
 
 rule train_decompiler:
     input:
-        manifest="results/zoo/{zoo}/manifest.json",
-        start=standard_decompiler,
+        manifest=decompiler_zoo,
+        start=decompiler_start,
     output:
         model="results/decompiler/{zoo}/{decompiler}/model.safetensors",
         description="results/decompiler/{zoo}/{decompiler}/config.json",
@@ -24,7 +24,7 @@ rule train_decompiler:
         gpu=settings.decompiler.gpus,
     params:
         config=decompiler_config,
-        start=standard_decompiler_flag,
+        start=decompiler_start_flag,
         out=output_folder,
     message:
         "Training the decompiler {wildcards.decompiler} on the {wildcards.zoo} zoo; log in {log}"

@@ -12,28 +12,41 @@ def decompiler_config(wildcards) -> str:
     """Give what a training run reads of the configuration, and nothing of the other runs."""
     own, zoo, name = settings.decompiler, wildcards.zoo, wildcards.decompiler
     method = f"decompiler.{own.method_of(name)}"
-    variant = [f"decompiler.variants.{name}"] if name in own.variants else []
+    further = [f"decompiler.variants.{name}"] if name in own.variants else []
+    if zoo != "stand_ins":
+        further.append(f"decompiler.augmentation.{zoo}")
+    tuning = f"{method}.fine_tuning"
+    without = {
+        "standard": [tuning],
+        "stand_ins": [f"{tuning}.{key}" for key in ("start", "steps", "learning_rate", "dropout")],
+    }
     return section(
         settings,
         "seed",
         "zoo.preset",
         method,
-        f"decompiler.augmentation.{zoo}",
-        *variant,
+        *further,
         *DECOMPILERS_TRAINED_WITH,
-        without=(f"{method}.fine_tuning",) if zoo == "standard" else (),
+        without=without.get(zoo, [f"{tuning}.stand_ins"] if method.endswith("circuits") else []),
     )
 
 
-def standard_decompiler(wildcards) -> list[str]:
-    """Give the model on the standard zoo that a fine-tuning run starts from."""
+def decompiler_zoo(wildcards) -> str:
+    """Give the manifest that a training reads: stand-ins are made of the standard zoo's models."""
+    zoo = "standard" if wildcards.zoo == "stand_ins" else wildcards.zoo
+    return f"results/zoo/{zoo}/manifest.json"
+
+
+def decompiler_start(wildcards) -> list[str]:
+    """Give the trained model that a run starts from."""
     own, zoo, name = settings.decompiler, wildcards.zoo, wildcards.decompiler
-    if own.start_of(zoo, name) != "standard":
+    start = own.start_of(zoo, name)
+    if start == "random":
         return []
-    return [f"results/decompiler/standard/{own.method_of(name)}/model.safetensors"]
+    return [f"results/decompiler/{start}/{own.method_of(name)}/model.safetensors"]
 
 
-def standard_decompiler_flag(wildcards, input) -> str:
+def decompiler_start_flag(wildcards, input) -> str:
     """Give the option that names its folder."""
     return f"--start {Path(input.start[0]).parent}" if input.start else ""
 

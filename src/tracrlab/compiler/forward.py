@@ -51,15 +51,13 @@ def forward(
     """
     positions = codes.shape[1]
     residual = weights["token_embed"][codes] + weights["pos_embed"][:positions]
-    visible = (np.arange(positions) < lengths[:, None])[:, None, None, :]
-    if architecture.causal:
-        visible = visible & np.tri(positions, dtype=bool)
-    hidden_from = None if visible.all() else ~visible
+    hidden_from = masked_keys(positions, lengths, architecture.causal)
     if trace is not None:
         trace.residuals.append(residual)
     for number, layer in enumerate(architecture.layers):
         if layer.heads:
-            residual = residual + _attention(number, layer, weights, residual, hidden_from, trace)
+            mixed = attended(number, layer, weights, residual, hidden_from, trace)
+            residual = residual + mixed @ weights[f"layer_{number}/attn/linear"]
         if trace is not None:
             trace.residuals.append(residual)
         if layer.mlp_hidden:
@@ -73,14 +71,35 @@ def forward(
     return residual @ weights["unembed"]
 
 
-def _attention(
+def masked_keys(positions: int, lengths: np.ndarray, causal: bool) -> np.ndarray | None:
+    """Which keys no weight goes to, bool [inputs, 1, 1 or queries, keys]; None for none."""
+    visible = (np.arange(positions) < lengths[:, None])[:, None, None, :]
+    if causal:
+        visible = visible & np.tri(positions, dtype=bool)
+    return None if visible.all() else ~visible
+
+
+def attended(
     number: int,
     layer: Layer,
     weights: Mapping[str, np.ndarray],
     residual: np.ndarray,
     hidden_from: np.ndarray | None,
-    trace: Trace | None,
+    trace: Trace | None = None,
 ) -> np.ndarray:
+    """The values that a layer's heads mix, side by side, before the output matrix.
+
+    Args:
+      number: which layer.
+      layer: its sizes.
+      weights: the model's weights by name.
+      residual: the stream that it reads, float32 [inputs, positions, d_model].
+      hidden_from: as `masked_keys` gives it.
+      trace: takes the pattern, where it is given.
+
+    Returns:
+      float32 [inputs, positions, heads * value_size].
+    """
     inputs, positions, _ = residual.shape
 
     def split(name: str, size: int) -> np.ndarray:
@@ -98,5 +117,4 @@ def _attention(
     if trace is not None:
         trace.attention[number] = pattern
     mixed = pattern @ split("value", layer.value_size)
-    mixed = mixed.transpose(0, 2, 1, 3).reshape(inputs, positions, -1)
-    return mixed @ weights[f"layer_{number}/attn/linear"]
+    return mixed.transpose(0, 2, 1, 3).reshape(inputs, positions, -1)

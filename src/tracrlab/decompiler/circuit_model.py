@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tracrlab.decompiler.circuits import KINDS, NUMBERS, PADDING, READS, Circuit
-from tracrlab.decompiler.model import (
+from tracrlab.decompiler.encoder_decoder import (
     EncoderDecoder,
     EncoderLayer,
     HalfEmbedding,

@@ -19,10 +19,12 @@ from tracrlab.decompiler.batches import (
     token_batches,
 )
 from tracrlab.decompiler.circuit_model import CircuitTensors
+from tracrlab.decompiler.encoder_decoder import program_loss
 from tracrlab.decompiler.line_model import line_loss
 from tracrlab.decompiler.loading import Sample
-from tracrlab.decompiler.model import program_loss, tensors
-from tracrlab.decompiler.settings import AUTOENCODER, CIRCUITS, LINES, Run
+from tracrlab.decompiler.model import tensors
+from tracrlab.decompiler.settings import AUTOENCODER, CIRCUITS, LINES, STAND_INS, Run
+from tracrlab.decompiler.stand_ins import stand_in
 from tracrlab.rasp.tokens import PAD
 
 Batch = BlockBatch | TokenBatch | CircuitBatch
@@ -48,9 +50,16 @@ class Encoder:
         """A batch of samples."""
         augmentation = self.run.augmentation if self.augmented else None
         batches = _BATCHES.get(self.run.method, token_batches)
+        if self.run.zoo == STAND_INS:
+            samples = [_stand_in(sample, rng) for sample in samples]
         if self.augmented and self.run.weight_noise:
             samples = [_noisy(sample, self.run.weight_noise, rng) for sample in samples]
         return batches(augmentation)(samples, rng)
+
+
+def _stand_in(sample: Sample, rng: np.random.Generator) -> Sample:
+    architecture, weights = stand_in(sample.architecture, sample.weights, rng)
+    return replace(sample, architecture=architecture, weights=weights)
 
 
 def _noisy(sample: Sample, noise: float, rng: np.random.Generator) -> Sample:

@@ -21,10 +21,11 @@ from tracrlab.decompiler.checking import Candidate
 from tracrlab.decompiler.circuit_model import CircuitModel, CircuitTensors
 from tracrlab.decompiler.circuits import circuit_of, pad_circuits
 from tracrlab.decompiler.decoding import beam_search
+from tracrlab.decompiler.encoder_decoder import next_token
 from tracrlab.decompiler.grammar import Grammar
 from tracrlab.decompiler.line_model import LineModel, predicted_lines
 from tracrlab.decompiler.line_programs import completions
-from tracrlab.decompiler.model import MetaModel, ParameterTensors, next_token
+from tracrlab.decompiler.model import MetaModel, ParameterTensors
 from tracrlab.decompiler.model_folder import Description
 from tracrlab.decompiler.parameter_tokens import (
     as_numbers,

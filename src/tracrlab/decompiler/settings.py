@@ -19,6 +19,8 @@ from tracrlab.sections.decompiler import DecompilerConfig, MethodTraining, Varia
 
 LINES, TOKENS, CIRCUITS, AUTOENCODER = "lines", "tokens", "circuits", "autoencoder"
 STANDARD = "standard"
+#: Not a zoo of its own: the standard one, its models changed by `stand_ins.stand_in`.
+STAND_INS = "stand_ins"
 
 _AUGMENTATIONS = {"none": None, "permute": FOR_COMPILED, "rotate": FOR_DENSE, "skew": FOR_CIRCUITS}
 
@@ -28,7 +30,7 @@ class Run:
     """One run of training.
 
     Attributes:
-      zoo: standard, compressed or natural.
+      zoo: standard, compressed or natural, or stand_ins.
       name: what it is called: a method's name, or a variant's.
       method: lines, tokens, circuits or autoencoder.
       sizes: arguments of the meta-model's settings.
@@ -36,7 +38,7 @@ class Run:
       steps, learning_rate: on this zoo.
       augmentation: what is drawn afresh each epoch; None for nothing.
       weight_noise: over the root mean square of a model's weights.
-      start: "standard" if the run goes on from the model of that zoo, else "random".
+      start: "standard" or "stand_ins" if the run goes on from the model of these, else "random".
     """
 
     zoo: str
@@ -51,9 +53,9 @@ class Run:
     start: str
 
     @property
-    def start_run(self) -> str | None:
-        """Name of the run on the standard zoo whose weights this one starts from."""
-        return self.method if self.start == STANDARD else None
+    def goes_on(self) -> bool:
+        """Whether it starts from the weights of another run of its method."""
+        return self.start != "random"
 
     def identity(self) -> dict[str, Any]:
         """All that the result depends on, as JSON."""
@@ -73,8 +75,12 @@ def resolve(config: DecompilerConfig, zoo: str, name: str) -> Run:
         raise TracrLabError(
             f"{name!r} is no method of the decompiler and no variant; there are {known}."
         )
-    if zoo not in ("standard", "compressed", "natural"):
-        raise TracrLabError(f"the zoo is standard, compressed or natural, not {zoo!r}.")
+    if zoo not in (STANDARD, "compressed", "natural", STAND_INS):
+        raise TracrLabError(
+            f"the zoo is standard, compressed or natural, or stand_ins, not {zoo!r}."
+        )
+    if zoo == STAND_INS and name != CIRCUITS:
+        raise TracrLabError(f"only circuits are trained on stand_ins, not {name}.")
     if variant is not None and zoo not in variant.zoos:
         raise TracrLabError(
             f"decompiler.variants.{name} is trained on {', '.join(variant.zoos)}, not on {zoo}."
@@ -83,7 +89,12 @@ def resolve(config: DecompilerConfig, zoo: str, name: str) -> Run:
     method = config.method_of(name)
     training: MethodTraining = getattr(config, method)
     steps, rate, dropout = training.steps, training.learning_rate, training.dropout
-    if zoo != STANDARD and method != AUTOENCODER:
+    if zoo == STAND_INS:
+        steps, rate = (
+            training.fine_tuning.stand_ins.steps,
+            training.fine_tuning.stand_ins.learning_rate,
+        )
+    elif zoo != STANDARD and method != AUTOENCODER:
         tuning = training.fine_tuning
         steps, rate = tuning.steps, tuning.learning_rate
         dropout = dropout if tuning.dropout is None else tuning.dropout

@@ -97,7 +97,7 @@ def train(
 
     Args:
       config: the configuration.
-      zoo: standard, compressed or natural.
+      zoo: standard, compressed or natural, or stand_ins, of the standard one's models.
       name: the method or variant.
       manifests: of that zoo; of several zoos, which are read as one.
       folder: where the curve, the events and the checkpoints go.
@@ -110,10 +110,10 @@ def train(
     """
     own = config.decompiler
     run = resolve(own, zoo, name)
-    if (run.start_run is None) != (start is None):
+    if run.goes_on != (start is not None):
         raise TracrLabError(
             f"the run {name} on {zoo} starts from {run.start} weights; "
-            + ("give --start the folder of the standard model." if start is None else "no --start.")
+            + ("give --start the folder of their model." if start is None else "no --start.")
         )
     torch.set_num_threads(own.threads)
     accelerator = join_accelerator(

@@ -17,13 +17,17 @@ def train_decompiler(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the model, its curve and checkpoints.")],
     zoo: Annotated[
-        str, typer.Option(help="Which zoo it is: standard, compressed or natural.")
+        str,
+        typer.Option(
+            help="Which zoo it is: standard, compressed or natural; or stand_ins, the standard one "
+            "with its models changed as training would change them."
+        ),
     ] = "standard",
     method: Annotated[
         str, typer.Option(help="lines, tokens, circuits, autoencoder, or a variant.")
     ] = "tokens",
     start: Annotated[
-        Path | None, typer.Option(help="Folder of the standard model that fine-tuning starts from.")
+        Path | None, typer.Option(help="Folder of the trained model that fine-tuning starts from.")
     ] = None,
     half: Annotated[
         bool, typer.Option("--half", help="Write the weights in half precision.")

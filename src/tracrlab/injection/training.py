@@ -298,7 +298,7 @@ def _terms(config: InjectionConfig, method: str, program: CompiledProgram) -> Te
         alignment=weights.alignment,
         text=weights.text,
         divisor=program.layers if config.alignment.divisor == "layers" else None,
-        alignment_loss=config.interchange.alignment if method == INTERCHANGE else "cosine",
+        alignment_loss=config.alignment.loss,
         # Interchanged variables say what the swap says, to each variable by itself.
         swap="none" if method == INTERCHANGE else config.swap,
         swap_share=config.swap_share,

@@ -1,4 +1,4 @@
-"""How well each variable can be read from the mapped streams: the alignment loss of `interchange`.
+"""How well each variable can be read from the mapped streams: an alignment loss beside the cosine.
 
 The cosine of Tracr-injection weighs every direction alike, so that among six one-hot variables the
 one that matters is a sixth of it, and it is nearly flat where a variable of forty values is not yet

@@ -52,6 +52,26 @@ class FineTuning(Section):
     )
 
 
+class StandIns(Section):
+    """What a standard model learns on next: compiled models changed as training changes them."""
+
+    steps: Count = Field(1000, description="training steps on them")
+    learning_rate: float = Field(5e-3, gt=0, description="peak of the schedule on them")
+
+
+class CircuitsFineTuning(FineTuning):
+    """How compressed and natural runs go on, by way of stand-ins for students."""
+
+    start: Literal["stand_ins", "standard", "random"] = Field(
+        "stand_ins",
+        description="start from the weights trained on stand-ins (and before on the standard zoo), "
+        "on the standard zoo alone, or afresh",
+    )
+    stand_ins: StandIns = Field(
+        StandIns(), description="compiled models changed as training would change them"
+    )
+
+
 class MethodTraining(Section):
     """One method: its size and its training."""
 
@@ -112,6 +132,9 @@ class CircuitsTraining(TokensTraining):
     augmentation: Augmentation = Field(
         "skew", description="in place of the zoo's; no rotation and no scale changes a circuit"
     )
+    fine_tuning: CircuitsFineTuning = Field(
+        CircuitsFineTuning(), description="the compressed and natural zoo"
+    )
 
 
 class Variant(Section):
@@ -122,7 +145,7 @@ class Variant(Section):
     augmentation: Augmentation | None = Field(None, description="in place of the zoo's")
     dropout: float | None = Field(None, ge=0, lt=1, description="in place of the method's")
     weight_noise: float | None = Field(None, ge=0, description="in place of the method's")
-    start: Literal["standard", "random"] | None = Field(
+    start: Literal["stand_ins", "standard", "random"] | None = Field(
         None, description="in place of the method's, on compressed and natural zoos"
     )
     steps: Count | None = Field(None, description="in place of the method's")
@@ -226,6 +249,16 @@ class DecompilerConfig(Section):
             raise ValueError(f"variants may not be named {sorted(taken)[0]}, which is a method")
         return self
 
+    @model_validator(mode="after")
+    def _stand_ins_are_for_circuits(self) -> Self:
+        for name, one in self.variants.items():
+            if one.start == "stand_ins" and one.method != "circuits":
+                raise ValueError(
+                    f"variants.{name}.start is stand_ins, which only circuits are trained on; its "
+                    f"method is {one.method}"
+                )
+        return self
+
     def runs(self) -> list[tuple[str, str]]:
         """Zoo and name of every run whose model decompiles, the methods first."""
         plain = [(zoo, method) for zoo in self.zoos for method in self.methods]
@@ -237,8 +270,10 @@ class DecompilerConfig(Section):
         return self.variants[name].method if name in self.variants else name
 
     def start_of(self, zoo: str, name: str) -> str:
-        """What a run starts from: `standard`, the weights of that zoo, or `random`."""
+        """What a run starts from: the weights of `standard` or `stand_ins`, or `random`."""
         if zoo == "standard" or name == "autoencoder":
             return "random"
+        if zoo == "stand_ins":
+            return "standard"
         changed = self.variants[name].start if name in self.variants else None
         return changed or getattr(self, self.method_of(name)).fine_tuning.start

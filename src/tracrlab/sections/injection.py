@@ -12,7 +12,9 @@ class LossWeights(Section):
 
     answer: float = Field(1.0, ge=0, description="weight of the cross-entropy of answer tokens")
     alignment: float = Field(
-        1.0, ge=0, description="weight of 1 - cos of mapped and compiled streams"
+        1.0,
+        ge=0,
+        description="weight of the loss of mapped against compiled streams (`alignment.loss`)",
     )
     text: float = Field(
         1.0, ge=0, description="weight of the divergence from the frozen original on plain text"
@@ -22,6 +24,11 @@ class LossWeights(Section):
 class AlignmentConfig(Section):
     """What of the compiled residual stream faces what of the language model's."""
 
+    loss: Literal["cosine", "variables"] = Field(
+        "variables",
+        description="the loss: the paper's cosine of the mapped and the compiled stream, or how "
+        "well each variable is read, all counting alike",
+    )
     pairing: Literal["same", "spread"] = Field(
         "same",
         description="`same`: compiled layer i faces layer i; `spread`: over the model's depth",
@@ -68,11 +75,6 @@ class InterchangeConfig(Section):
         ge=0,
         le=0.5,
         description="share in which a variable takes another example's value in the stream",
-    )
-    alignment: Literal["cosine", "variables"] = Field(
-        "variables",
-        description="alignment loss of `interchange`: the paper's cosine, or how well each "
-        "variable is read, all counting alike",
     )
 
 

@@ -52,7 +52,11 @@ class ReadError:
         codes, lengths = model_inputs(model, table.domain, rows)
         trace = Trace()
         forward(model.architecture, model.weights, codes, lengths, trace)
-        visible = np.arange(codes.shape[1]) < lengths[:, None]
+        return cls.of_trace(model, trace, np.arange(codes.shape[1]) < lengths[:, None])
+
+    @classmethod
+    def of_trace(cls, model: CompiledModel, trace: Trace, visible: np.ndarray) -> ReadError:
+        """From a run of a teacher, at the positions that are visible, bool [inputs, positions]."""
         streams, readers = [], []
         for number, reader in _readers(model, trace, visible):
             stream = trace.residuals[number][visible].astype(np.float64)
@@ -114,7 +118,7 @@ def from_data(
     """The best compression matrix [D, width] that this finds, and its read error."""
     error = ReadError.of(model, table)
     best, lowest = None, np.inf
-    for start in _starts(error, width):
+    for start in spectral_starts(error, width):
         found, value = _minimised(error, start, min(SCREENING, iterations))
         if value < lowest:
             best, lowest = found, value
@@ -144,8 +148,8 @@ def _flattened(
     return value, gradient.ravel()
 
 
-def _starts(error: ReadError, width: int) -> Iterator[np.ndarray]:
-    """Spectral starts: principal directions of the streams, of the readers, and of both."""
+def spectral_starts(error: ReadError, width: int) -> Iterator[np.ndarray]:
+    """Starts [D, width]: principal directions of the streams, of the readers, and of both."""
     streams, readers = error.streams.sum(axis=0), error.readers.sum(axis=0)
     for first, second in ((readers, streams), (streams, readers)):
         root = _root(first)

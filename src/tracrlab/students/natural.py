@@ -15,6 +15,7 @@ import numpy as np
 
 from tracrlab.compiler.architecture import Architecture
 from tracrlab.compiler.model import CompiledModel
+from tracrlab.students.enlarging import xavier
 from tracrlab.students.shapes import Shape
 from tracrlab.students.sizes import uniform, width_of
 from tracrlab.students.stacking import padded_weights, unpadded_weights
@@ -108,8 +109,3 @@ def weights_model(
     )
     own = teacher.model.architecture.d_model
     return model, np.ascontiguousarray(parameters["readout"][: architecture.d_model, :own])
-
-
-def xavier(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
-    """A random matrix whose outputs vary as its inputs (Glorot and Bengio 2010)."""
-    return (rng.normal(size=(rows, columns)) * np.sqrt(2 / (rows + columns))).astype(np.float32)
