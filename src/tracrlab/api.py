@@ -121,6 +121,7 @@ def decompile(
     *,
     beams: int = 8,
     most_beams: int = 128,
+    repairs: int = 3,
     device: str = "cpu",
 ) -> Answer:
     """Writes the program of a model from its weights, and runs it beside the model.
@@ -136,6 +137,8 @@ def decompile(
       decompiler: folder of a trained decompiler; the one that is shipped by default.
       beams: candidates that are run at first.
       most_beams: most candidates, where none of fewer is verified.
+      repairs: rounds in which, where none is verified still, tokens of those that came closest are
+        exchanged.
       device: where the meta-model runs: cpu or cuda.
 
     Returns:
@@ -151,7 +154,7 @@ def decompile(
 
     if not isinstance(model, CompiledModel):
         model = CompiledModel.load(model)
-    search = Search(beams, max(beams, most_beams))
+    search = Search(beams, max(beams, most_beams), repairs)
     (answer,) = Decompiler.load(decompiler or SHIPPED, device).decompile([model], search)
     return answer
 

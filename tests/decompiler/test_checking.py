@@ -149,6 +149,6 @@ m = LinearSequenceMap(1 * x + {} * y, t, a) : numerical
     ],
 )
 def test_parts_of_a_candidate(text, ops):
-    program, check = Checker(of(IS_TWO)).check_parts(Program.from_text(text))
+    program, check, _ = Checker(of(IS_TWO)).check_parts(Program.from_text(text))
     assert len(program) == ops
     assert Checker(of(IS_TWO)).check(program) == check

@@ -34,7 +34,7 @@ from tracrlab.decompiler.circuits import (
     pad_circuits,
 )
 from tracrlab.decompiler.decoding import beam_search
-from tracrlab.decompiler.encoder_decoder import next_token, parameter_count, program_loss
+from tracrlab.decompiler.encoder_decoder import Reading, parameter_count, program_loss
 from tracrlab.decompiler.grammar import Grammar
 from tracrlab.decompiler.parameter_tokens import EMBEDDING, OUTPUT, as_numbers
 from tracrlab.rasp import Program, evaluate
@@ -266,7 +266,7 @@ def test_our_model_learns_a_few_programs_by_heart():
         if loss < 0.02:
             break
     grammar = Grammar.of_preset("default", SETTINGS.max_ops)
-    found = beam_search(next_token(model.eval(), tensors()), grammar, sources=6, beams=2)
+    found = beam_search(Reading(model.eval(), tensors()), grammar, sources=6, beams=2)
     assert [one[0].program for one in found] == [table(k).program for k in range(6)]
 
 

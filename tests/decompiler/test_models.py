@@ -9,7 +9,7 @@ from tests.decompiler.models import SETTINGS, compiled, dense, flat, programs, t
 from tracrlab import TracrLabError
 from tracrlab.compiler import compile_table
 from tracrlab.decompiler.decoding import beam_search
-from tracrlab.decompiler.encoder_decoder import next_token, parameter_count, program_loss
+from tracrlab.decompiler.encoder_decoder import Reading, parameter_count, program_loss
 from tracrlab.decompiler.grammar import Grammar
 from tracrlab.decompiler.line_model import (
     LINE_MODEL_SIZES,
@@ -161,7 +161,7 @@ def test_our_model_learns_a_few_programs_by_heart():
         if loss < 0.02:
             break
     grammar = Grammar.of_preset("default", SETTINGS.max_ops)
-    found = beam_search(next_token(model.eval(), inputs), grammar, sources=6, beams=2)
+    found = beam_search(Reading(model.eval(), inputs), grammar, sources=6, beams=2)
 
     assert [one[0].program for one in found] == [table(k).program for k in range(6)]
 

@@ -153,27 +153,69 @@ def compare_outputs(
     Returns:
       which positions are wrong, bool [rows, positions] (never at padding), and the largest error.
     """
-    domain, output = table.domain, table.output
-    expected, mask = output.codes[rows], domain.mask[rows]
+    mask = table.domain.mask[rows]
+    wrong = wrong_outputs(model, read_outputs(model, logits), table, rows)
     if model.output_encoding == CATEGORICAL:
-        column_of = {value: column for column, value in enumerate(model.output_values)}
-        none = len(model.output_values)
-        # A value that the model has no direction for is wrong wherever it is expected.
-        look_up = np.array([*(column_of.get(value, none + 1) for value in output.values), none])
-        wanted = look_up[expected]
-        best = logits.argmax(axis=-1)
-        found = np.where(logits.max(axis=-1) >= PRESENT, best, none)
-        ideal = np.eye(none + 2, none, dtype=np.float32)[wanted]
-        wrong = found != wanted
-        error = np.abs(logits - ideal).max(axis=-1)
+        ideal = np.eye(len(model.output_values) + 2, len(model.output_values), dtype=np.float32)
+        error = np.abs(logits - ideal[_wanted_columns(model, table, rows)]).max(axis=-1)
     else:
-        ideal = np.array([*output.values, 0], dtype=np.float64)[expected]
-        error = np.abs(logits[..., 0] - ideal)
-        read = np.abs(model.snap(logits[..., 0]) - ideal)
-        wrong = ~(read <= TOLERANCE * np.maximum(1, np.abs(ideal)))
-        wrong |= expected == len(output.values)  # a number cannot be None
-    wrong &= mask
+        error = np.abs(logits[..., 0] - _wanted_numbers(table, rows))
     return wrong, float(np.where(mask, error, 0).max())
+
+
+def read_outputs(model: CompiledModel, logits: np.ndarray) -> np.ndarray:
+    """What a model said, as its outputs are read.
+
+    Args:
+      model: says how.
+      logits: its unembedded outputs without BOS, float32 [rows, positions, output_size].
+
+    Returns:
+      [rows, positions]: the column of a value, or the number of columns for None; of a numerical
+      model the number itself.
+    """
+    if model.output_encoding != CATEGORICAL:
+        return model.snap(logits[..., 0])
+    present = logits.max(axis=-1) >= PRESENT
+    return np.where(present, logits.argmax(axis=-1), len(model.output_values))
+
+
+def wrong_outputs(
+    model: CompiledModel, said: np.ndarray, table: TruthTable, rows: np.ndarray | slice
+) -> np.ndarray:
+    """Where a model's outputs are not a program's.
+
+    Args:
+      model: says how outputs are read.
+      said: what it said, as `read_outputs` gives it.
+      table: the program on every input of the domain; for a numerical model, of numbers only.
+      rows: numbers of the inputs.
+
+    Returns:
+      bool [rows, positions], never at padding.
+    """
+    if model.output_encoding == CATEGORICAL:
+        wrong = said != _wanted_columns(model, table, rows)
+    else:
+        ideal = _wanted_numbers(table, rows)
+        wrong = ~(np.abs(said - ideal) <= TOLERANCE * np.maximum(1, np.abs(ideal)))
+        # A number cannot be None.
+        wrong |= table.output.codes[rows] == len(table.output.values)
+    return wrong & table.domain.mask[rows]
+
+
+def _wanted_columns(
+    model: CompiledModel, table: TruthTable, rows: np.ndarray | slice
+) -> np.ndarray:
+    """Columns of a program's outputs; the number of columns for None, one more for other values."""
+    column_of = {value: column for column, value in enumerate(model.output_values)}
+    none = len(model.output_values)
+    look_up = [*(column_of.get(value, none + 1) for value in table.output.values), none]
+    return np.array(look_up)[table.output.codes[rows]]
+
+
+def _wanted_numbers(table: TruthTable, rows: np.ndarray | slice) -> np.ndarray:
+    return np.array([*table.output.values, 0], dtype=np.float64)[table.output.codes[rows]]
 
 
 def _describe(model: CompiledModel, table: TruthTable, row: int) -> str:

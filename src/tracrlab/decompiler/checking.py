@@ -14,16 +14,23 @@ is compared too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from tracrlab.compiler.model import BOS, PAD, PRESENT, CompiledModel
-from tracrlab.compiler.verification import BATCH, TOLERANCE, compare_outputs, model_inputs
+from tracrlab.compiler.model import BOS, PAD, CompiledModel
+from tracrlab.compiler.verification import (
+    BATCH,
+    TOLERANCE,
+    model_inputs,
+    read_outputs,
+    wrong_outputs,
+)
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
-from tracrlab.rasp.program import CATEGORICAL, FIRST_OP, Program
+from tracrlab.rasp.program import CATEGORICAL, FIRST_OP, Op, Program, function_key
 from tracrlab.rasp.tables import SOpTable, Table
 from tracrlab.rasp.truth_table import TruthTable, evaluate_op, input_tables
 
@@ -31,6 +38,8 @@ VERIFIED, PLAUSIBLE, NONE = "verified", "plausible", "none"
 VERDICTS = (VERIFIED, PLAUSIBLE, NONE)
 #: Share of positions from which a candidate is plausible.
 PLAUSIBLE_FROM = 0.9
+#: How many ops' results are kept, at most, of the candidates of one model.
+MOST_KNOWN = 256
 
 
 @dataclass(frozen=True)
@@ -70,12 +79,32 @@ class Answer:
     Attributes:
       candidate: the program, or the better part of one, and the probability of the whole.
       check: the result of execution.
-      tried: how many candidates were executed until this one was chosen.
+      executed: the candidates that were executed until this one was chosen, each with its own
+        agreement, as a whole.
     """
 
     candidate: Candidate
     check: Check
-    tried: int
+    executed: tuple[tuple[Candidate, float], ...]
+
+    @property
+    def tried(self) -> int:
+        """How many candidates were executed."""
+        return len(self.executed)
+
+
+class Parts(NamedTuple):
+    """A candidate, or the better part of one; see `Checker.check_parts`.
+
+    Attributes:
+      program: the candidate, or what it begins with.
+      check: the result of execution.
+      whole: the agreement of the candidate as a whole.
+    """
+
+    program: Program
+    check: Check
+    whole: float
 
 
 class Checker:
@@ -95,28 +124,31 @@ class Checker:
             symbols = [symbol for symbol in architecture.input_symbols if symbol not in (BOS, PAD)]
             domain = Domain(tuple(symbols), architecture.max_seq_len, architecture.causal)
         self.model, self.domain = model, domain
-        self._rows = np.arange(len(domain.codes))
-        parts = [self._rows[start : start + BATCH] for start in range(0, len(self._rows), BATCH)]
+        self._inputs = input_tables(domain)
+        #: What ops of candidates computed: candidates of one model are much alike.
+        self._known: dict[Hashable, tuple[int, Table]] = {}
+        rows = np.arange(len(domain.codes))
+        parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
         with np.errstate(over="ignore", invalid="ignore"):
-            logits = [model.logits(*model_inputs(model, domain, part))[:, 1:] for part in parts]
-        self._logits = np.concatenate(logits)
-        self._positions = int(np.count_nonzero(domain.mask))
-        if not np.isfinite(self._logits[domain.mask]).all():
+            several = [model.logits(*model_inputs(model, domain, part))[:, 1:] for part in parts]
+        logits = np.concatenate(several)
+        if not np.isfinite(logits[domain.mask]).all():
             raise TracrLabError(
                 "the model's outputs are not finite on some input; its weights are too large or "
                 "damaged."
             )
+        #: What it says on every input, as its outputs are read.
+        self._said = read_outputs(model, logits)
+        self._positions = int(np.count_nonzero(domain.mask))
         #: Share of the positions at which the commonest output stands.
-        self.constant = self._commonest()
+        self.constant = self._commonest(logits[domain.mask])
 
-    def _commonest(self) -> float:
-        said = self._logits[self.domain.mask]
+    def _commonest(self, logits: np.ndarray) -> float:
         if self.model.output_encoding == CATEGORICAL:
-            none = said.shape[1]
-            answers = np.where(said.max(axis=1) >= PRESENT, said.argmax(axis=1), none)
+            answers = self._said[self.domain.mask]
         else:
-            answers = np.round(said[:, 0] / TOLERANCE)
-        return float(np.unique(answers, return_counts=True)[1].max() / len(said))
+            answers = np.round(logits[:, 0] / TOLERANCE)
+        return float(np.unique(answers, return_counts=True)[1].max() / len(answers))
 
     def check(self, program: Program) -> Check:
         """Executes a candidate."""
@@ -125,17 +157,36 @@ class Checker:
 
     def _run(self, program: Program) -> tuple[list[Table | None], str]:
         """Evaluates every op that can be: None for others, and why the first of them cannot."""
-        tables: list[Table | None] = list(input_tables(self.domain))
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+        tables: list[Table | None] = list(self._inputs)
+        keys: list[int | None] = [*range(len(tables))]
         reason = ""
         for op, name in zip(program.ops, program.names, strict=True):
-            table = None
-            if all(tables[ref] is not None for ref in op.operands):
-                try:
-                    table = evaluate_op(op, tables, self.domain, name)
-                except (TracrLabError, OverflowError) as error:
-                    reason = reason or str(error)
+            # What an op computes is told by its own, and by the numbers of what its operands do.
+            own = op.kind, function_key(op.function), op.encoding
+            key = (*own, *(keys[ref] for ref in op.operands))
+            number, table = self._known.get(key, (None, None))
+            if table is None:
+                table, why = self._evaluated(op, tables, name)
+                reason = reason or why
+                if table is not None:
+                    number = FIRST_OP + len(self._known)
+                    self._known[key] = number, table
+            keys.append(number)
             tables.append(table)
         return tables, reason
+
+    def _evaluated(
+        self, op: Op, tables: Sequence[Table | None], name: str
+    ) -> tuple[Table | None, str]:
+        """An op's table, or None and why there is none."""
+        if any(tables[ref] is None for ref in op.operands):
+            return None, ""
+        try:
+            return evaluate_op(op, tables, self.domain, name), ""
+        except (TracrLabError, OverflowError) as error:
+            return None, str(error)
 
     def _compare(self, program: Program, output: Table | None, reason: str = "") -> Check:
         """Compares the weights with a program's output; None where it cannot be evaluated."""
@@ -145,7 +196,7 @@ class Checker:
             reason = "its output is not a number, and that of the model is"
             return Check(NONE, 0.0, 0, reason)
         table = TruthTable(program, self.domain, (output,))
-        wrong, _ = compare_outputs(self.model, self._logits, table, self._rows)
+        wrong = wrong_outputs(self.model, self._said, table, slice(None))
         mistakes = int(np.count_nonzero(wrong))
         agreement = 1 - mistakes / self._positions
         if not mistakes:
@@ -154,9 +205,9 @@ class Checker:
             verdict = PLAUSIBLE
         else:
             verdict = NONE
-        return Check(verdict, agreement, len(self._rows))
+        return Check(verdict, agreement, len(self.domain.codes))
 
-    def check_parts(self, program: Program) -> tuple[Program, Check]:
+    def check_parts(self, program: Program) -> Parts:
         """Executes a candidate and, where it is not verified, every program that it begins with.
 
         Returns:
@@ -165,6 +216,7 @@ class Checker:
         """
         tables, reason = self._run(program)
         best = program, self._compare(program, tables[-1], reason)
+        whole = best[1].agreement
         for number, table in enumerate(tables[FIRST_OP:-1]):
             if best[1].verdict == VERIFIED:
                 break
@@ -172,7 +224,7 @@ class Checker:
                 part = Program.of(program.ops[: number + 1])
                 check = self._compare(part, table)
                 best = max(best, (part, check), key=lambda one: _rank(one[1]))
-        return best
+        return Parts(*best, whole)
 
     def best(self, candidates: Iterable[Candidate]) -> Answer | None:
         """Executes candidates in turn, until one is verified as a whole; their parts come second.
@@ -182,15 +234,15 @@ class Checker:
           first; None if there is no candidate.
         """
         best: tuple[Candidate, Check] | None = None
-        tried = 0
+        executed = []
         for candidate in candidates:
-            program, result = self.check_parts(candidate.program)
-            tried += 1
+            program, result, whole = self.check_parts(candidate.program)
+            executed.append((candidate, whole))
             if result.verdict == VERIFIED and program == candidate.program:
-                return Answer(candidate, result, tried)
+                return Answer(candidate, result, tuple(executed))
             if best is None or _rank(result) > _rank(best[1]):
                 best = replace(candidate, program=program), result
-        return None if best is None else Answer(*best, tried)
+        return None if best is None else Answer(*best, tuple(executed))
 
 
 def _rank(check: Check) -> tuple[int, float]:

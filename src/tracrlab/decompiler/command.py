@@ -28,6 +28,14 @@ def decompile(
     most_beams: Annotated[
         int, typer.Option(min=1, help="Most candidates, where none of fewer is verified.")
     ] = 128,
+    repairs: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Rounds in which, where none is verified still, tokens of those that came closest "
+            "are exchanged.",
+        ),
+    ] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     device: DeviceOption = "cpu",
 ) -> None:
@@ -43,7 +51,7 @@ def decompile(
     from tracrlab.decompiler.decompiling import SHIPPED, Decompiler, Search
 
     loaded = CompiledModel.load(model)
-    search = Search(beams, max(beams, most_beams))
+    search = Search(beams, max(beams, most_beams), repairs)
     [answer] = Decompiler.load(decompiler or SHIPPED, device).decompile([loaded], search)
     record = _record(answer)
     print(json.dumps(record) if as_json else _text(record))

@@ -61,7 +61,7 @@ def beam_search(
     while not state.done.all():
         live = np.flatnonzero(~state.done)
         logits = next_token(tokens[live], source[live], parent[live])
-        log_probs = _log_probabilities(logits, grammar.mask(state.take(live)))
+        log_probs = log_probabilities(logits, grammar.mask(state.take(live)))
         rows, chosen, scores = _best_steps(live, log_probs, state.done, scores, source, beams)
         state, source = state.take(rows), source[rows]
         tokens = np.concatenate([tokens[rows], chosen[:, None]], axis=1)
@@ -71,7 +71,7 @@ def beam_search(
     return [_candidates(tokens[source == one], scores[source == one]) for one in range(sources)]
 
 
-def _log_probabilities(logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def log_probabilities(logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Log-probabilities over the allowed tokens; minus infinity for others."""
     scores = np.where(mask, logits.astype(np.float64), -np.inf)
     largest = scores.max(axis=1, keepdims=True)

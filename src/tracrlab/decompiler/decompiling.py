@@ -20,12 +20,15 @@ from tracrlab.decompiler.checking import NONE, VERIFIED, Candidate, Check, Check
 from tracrlab.decompiler.grammar import Grammar
 from tracrlab.decompiler.model_folder import Trained, load
 from tracrlab.decompiler.proposing import Proposals, check_size, read
+from tracrlab.decompiler.repairing import best_seeds
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
 from tracrlab.rasp.program import Program
 
 #: The decompiler that comes with the package.
 SHIPPED = Path(__file__).parent / "shipped"
+#: Candidates that are repaired in a round, and exchanges of each that are executed.
+SEEDS, NEIGHBOURS = 4, 128
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,14 @@ class Search:
     Attributes:
       beams: candidates at first, and width of the beam search.
       most_beams: the widest search where none of them is verified.
+      repairs: rounds in which, where none is verified still, the candidates that came closest
+        have each token exchanged (`tracrlab.decompiler.repairing`).
       verify: whether candidates are executed against the weights at all.
     """
 
     beams: int = 4
     most_beams: int = 64
+    repairs: int = 0
     verify: bool = True
 
     def __post_init__(self) -> None:
@@ -143,6 +149,8 @@ class Decompiler:
         for trial, candidates in zip(trials, found, strict=True):
             trial.execute(candidates)
         _widen(proposals, trials, search)
+        for row, trial in enumerate(trials):
+            _repair(proposals, row, trial, search.repairs)
         return [
             Answer(line, one, trial.chosen, trial.check or _NO_PROGRAM, len(trial.seen))
             for line, one, trial in zip(lines, first, trials, strict=True)
@@ -158,8 +166,13 @@ class _Trial:
     def __init__(self, checker: Checker):
         self.checker = checker
         self.seen: set[Program] = set()
+        self.executed: list[tuple[Candidate, float]] = []
         self.chosen: Candidate | None = None
         self.check: Check | None = None
+
+    @property
+    def verified(self) -> bool:
+        return self.check is not None and self.check.verdict == VERIFIED
 
     def execute(self, candidates: Sequence[Candidate]) -> None:
         """Executes those that are new, until one is verified."""
@@ -168,6 +181,7 @@ class _Trial:
         answer = self.checker.best(new)
         if answer is None:
             return
+        self.executed += answer.executed
         # Programs that were not reached count as not tried.
         self.seen.difference_update(one.program for one in new[answer.tried :])
         if self.check is None or _rank(answer.check) > _rank(self.check):
@@ -183,12 +197,19 @@ def _widen(proposals: Proposals, trials: Sequence[_Trial], search: Search) -> No
     beams = search.beams
     while beams < search.most_beams:
         beams = min(2 * beams, search.most_beams)
-        rows = [
-            row
-            for row, trial in enumerate(trials)
-            if trial.check is None or trial.check.verdict != VERIFIED
-        ]
+        rows = [row for row, trial in enumerate(trials) if not trial.verified]
         if not rows:
             return
         for row, candidates in zip(rows, proposals.candidates(rows, beams), strict=True):
             trials[row].execute(candidates)
+
+
+def _repair(proposals: Proposals, row: int, trial: _Trial, rounds: int) -> None:
+    """Executes what is one token away from the candidates that came closest, and so on from it."""
+    used: set[Program] = set()
+    for _ in range(rounds):
+        for seed in best_seeds(trial.executed, used, SEEDS):
+            if trial.verified:
+                return
+            used.add(seed.program)
+            trial.execute(proposals.near(row, seed, NEIGHBOURS))

@@ -213,27 +213,39 @@ def program_loss(logits: Tensor, program: Tensor) -> Tensor:
     )
 
 
-def next_token(
-    model: EncoderDecoder, weights: NamedTuple
-) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-    """A trained meta-model as `tracrlab.decompiler.decoding.NextToken`; weights are read once.
+class Reading:
+    """Weights that a trained meta-model has read, once: what it says of programs.
+
+    It is a `tracrlab.decompiler.decoding.NextToken`.
 
     Args:
       model: one of our meta-models.
       weights: a batch as the encoder takes it.
     """
-    device = next(model.parameters()).device
-    with torch.inference_mode():
-        memory, padding = model.encoder(weights)
 
-    def logits(tokens: np.ndarray, source: np.ndarray, parent: np.ndarray) -> np.ndarray:
-        rows = torch.from_numpy(source).to(device)
+    def __init__(self, model: EncoderDecoder, weights: NamedTuple):
+        self._decoder, self._device = model.decoder, next(model.parameters()).device
         with torch.inference_mode():
-            prefix = torch.from_numpy(tokens).to(device)
-            scores = model.decoder(prefix, memory[rows], padding[rows])[:, -1]
-        return scores.float().cpu().numpy()
+            self._memory, self._padding = model.encoder(weights)
 
-    return logits
+    def __call__(self, tokens: np.ndarray, source: np.ndarray, parent: np.ndarray) -> np.ndarray:
+        """Logits after whole prefixes, float32 [rows, ids]."""
+        return self._scores(tokens, source)[:, -1].float().cpu().numpy()
+
+    def along(self, tokens: np.ndarray, source: np.ndarray) -> np.ndarray:
+        """Logits after every prefix of each row, float32 [rows, length, ids].
+
+        Args:
+          tokens: int64 [rows, length], the start symbol first.
+          source: which of the models each row is for, int64 [rows].
+        """
+        return self._scores(tokens, source).float().cpu().numpy()
+
+    def _scores(self, tokens: np.ndarray, source: np.ndarray) -> Tensor:
+        rows = torch.from_numpy(source).to(self._device)
+        with torch.inference_mode():
+            prefix = torch.from_numpy(tokens).to(self._device)
+            return self._decoder(prefix, self._memory[rows], self._padding[rows])
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -335,3 +335,13 @@ class Grammar:
         tokens = np.stack(columns, axis=1)
         ends = (tokens == END).argmax(axis=1)
         return [row[:end].tolist() for row, end in zip(tokens, ends, strict=True)]
+
+
+def allowed_tokens(grammar: Grammar, programs: np.ndarray) -> np.ndarray:
+    """What the grammar allows after each prefix of true programs, bool [batch, length - 1, ids]."""
+    state = grammar.start(len(programs))
+    steps = []
+    for place in range(1, programs.shape[1]):
+        steps.append(grammar.mask(state))
+        grammar.advance(state, programs[:, place])
+    return np.stack(steps, axis=1)

@@ -20,9 +20,9 @@ from tracrlab.decompiler.batches import pad_blocks
 from tracrlab.decompiler.checking import Candidate
 from tracrlab.decompiler.circuit_model import CircuitModel, CircuitTensors
 from tracrlab.decompiler.circuits import circuit_of, pad_circuits
-from tracrlab.decompiler.decoding import beam_search
-from tracrlab.decompiler.encoder_decoder import next_token
-from tracrlab.decompiler.grammar import Grammar
+from tracrlab.decompiler.decoding import beam_search, log_probabilities
+from tracrlab.decompiler.encoder_decoder import Reading
+from tracrlab.decompiler.grammar import Grammar, allowed_tokens
 from tracrlab.decompiler.line_model import LineModel, predicted_lines
 from tracrlab.decompiler.line_programs import completions
 from tracrlab.decompiler.model import MetaModel, ParameterTensors
@@ -33,11 +33,12 @@ from tracrlab.decompiler.parameter_tokens import (
     encode_tokens,
     pad_tokens,
 )
-from tracrlab.decompiler.program_encoding import line_form
+from tracrlab.decompiler.program_encoding import line_form, pad_programs
+from tracrlab.decompiler.repairing import neighbours
 from tracrlab.decompiler.symbols import Numbering
 from tracrlab.decompiler.weight_blocks import BLOCK, encode_blocks
 from tracrlab.errors import TracrLabError
-from tracrlab.rasp.program import CATEGORICAL
+from tracrlab.rasp.program import CATEGORICAL, Program
 
 
 class Proposals(Protocol):
@@ -45,6 +46,9 @@ class Proposals(Protocol):
 
     def candidates(self, rows: Sequence[int], count: int) -> list[list[Candidate]]:
         """At most `count` candidates for each of the given models, most probable first."""
+
+    def near(self, row: int, candidate: Candidate, count: int) -> list[Candidate]:
+        """At most `count` candidates that are one token away from one of model `row`'s."""
 
     def lines(self, first: Sequence[Candidate | None]) -> np.ndarray:
         """The meta-model's first answer as the thesis's lines, int64 [models, 15, 5].
@@ -63,15 +67,23 @@ class TokenProposals:
         grammar: Grammar,
         weights: ParameterTensors | CircuitTensors,
     ):
-        self._next, self._grammar = next_token(model, weights), grammar
+        self._reading, self._grammar = Reading(model, weights), grammar
 
     def candidates(self, rows: Sequence[int], count: int) -> list[list[Candidate]]:
         chosen = np.asarray(rows, dtype=np.int64)
 
         def logits(tokens: np.ndarray, source: np.ndarray, parent: np.ndarray) -> np.ndarray:
-            return self._next(tokens, chosen[source], parent)
+            return self._reading(tokens, chosen[source], parent)
 
         return beam_search(logits, self._grammar, len(chosen), count)
+
+    def near(self, row: int, candidate: Candidate, count: int) -> list[Candidate]:
+        tokens = pad_programs([candidate.program.tokens()])
+        allowed = allowed_tokens(self._grammar, tokens)[0]
+        logits = self._reading.along(tokens[:, :-1], np.array([row]))[0]
+        log_probs = log_probabilities(logits, allowed)
+        score = candidate.log_probability
+        return neighbours(self._grammar, tokens[0], log_probs, score, count)
 
     def lines(self, first: Sequence[Candidate | None]) -> np.ndarray:
         return line_form([one.program.tokens() if one else [] for one in first])
@@ -100,6 +112,13 @@ class LineProposals:
             self._found[row] += [Candidate(program, score) for program in more]
         return [self._found[row][:count] for row in rows]
 
+    def near(self, row: int, candidate: Candidate, count: int) -> list[Candidate]:
+        tokens = pad_programs([candidate.program.tokens()])
+        allowed = allowed_tokens(self._grammar, tokens)[0]
+        even = log_probabilities(np.zeros(allowed.shape), allowed)  # lines say nothing of tokens
+        score = candidate.log_probability
+        return neighbours(self._grammar, tokens[0], even, score, count)
+
     def lines(self, first: Sequence[Candidate | None]) -> np.ndarray:
         return self._lines
 
@@ -124,13 +143,21 @@ class OwnSymbolProposals:
 
     def __init__(self, numbered: Proposals, numberings: Sequence[Numbering]):
         self._numbered, self._numberings = numbered, numberings
+        self._origins: list[dict[Program, Program]] = [{} for _ in numberings]
 
     def candidates(self, rows: Sequence[int], count: int) -> list[list[Candidate]]:
         found = self._numbered.candidates(rows, count)
-        return [
-            [replace(one, program=self._numberings[row].translated(one.program)) for one in each]
-            for row, each in zip(rows, found, strict=True)
-        ]
+        return [self._own(row, each) for row, each in zip(rows, found, strict=True)]
+
+    def near(self, row: int, candidate: Candidate, count: int) -> list[Candidate]:
+        origin = replace(candidate, program=self._origins[row][candidate.program])
+        return self._own(row, self._numbered.near(row, origin, count))
+
+    def _own(self, row: int, found: Sequence[Candidate]) -> list[Candidate]:
+        own = [replace(one, program=self._numberings[row].translated(one.program)) for one in found]
+        for one, origin in zip(own, found, strict=True):
+            self._origins[row].setdefault(one.program, origin.program)
+        return own
 
     def lines(self, first: Sequence[Candidate | None]) -> np.ndarray:
         return self._numbered.lines(first)

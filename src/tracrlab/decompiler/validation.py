@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tracrlab.decompiler.batches import BlockBatch, CircuitBatch, TokenBatch
-from tracrlab.decompiler.grammar import Grammar
+from tracrlab.decompiler.grammar import Grammar, allowed_tokens
 from tracrlab.decompiler.line_model import predicted_lines
 from tracrlab.decompiler.loading import Choice, ZooLoader
 from tracrlab.decompiler.metrics import count_slots
@@ -109,16 +109,6 @@ class ValidationSet:
                     _count_tokens(tally, predicted, batch, self.allowed[number])
         model.train(was_training)
         return tally
-
-
-def allowed_tokens(grammar: Grammar, programs: np.ndarray) -> np.ndarray:
-    """What the grammar allows after each prefix of true programs, bool [batch, length - 1, ids]."""
-    state = grammar.start(len(programs))
-    steps = []
-    for place in range(1, programs.shape[1]):
-        steps.append(grammar.mask(state))
-        grammar.advance(state, programs[:, place])
-    return np.stack(steps, axis=1)
 
 
 def _count_lines(tally: Tally, predicted: list[Tensor], batch: BlockBatch) -> None:

@@ -171,6 +171,12 @@ class Evaluation(Section):
     most_beams: Count = Field(
         32, description="most candidates, where none of fewer is verified; the search doubles"
     )
+    repairs: int = Field(
+        3,
+        ge=0,
+        description="rounds in which, where none is verified still, tokens of those that came "
+        "closest are exchanged",
+    )
     examples: Count = Field(4, description="programs in the picture of predicted and true ones")
 
     @model_validator(mode="after")
