@@ -3,9 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.decompiler.models import SETTINGS, compiled, dense, table
+from tests.decompiler.models import SETTINGS, compiled, dense, flat, table
 from tracrlab import TracrLabError
 from tracrlab.compiler import compile_table
+from tracrlab.decompiler.augmentation import FOR_DENSE, augment
 from tracrlab.decompiler.checking import (
     NONE,
     PLAUSIBLE,
@@ -152,3 +153,31 @@ def test_parts_of_a_candidate(text, ops):
     program, check, _ = Checker(of(IS_TWO)).check_parts(Program.from_text(text))
     assert len(program) == ops
     assert Checker(of(IS_TWO)).check(program) == check
+
+
+def test_a_compiled_model_is_known_by_its_weights():
+    """Of programs that compute the same, the one that compiles to these weights is the program."""
+    checker = Checker(of(IS_TWO))
+    same, other = Program.from_text(IS_TWO), Program.from_text(NARROWED.format(0))
+    assert checker.compiled
+    assert [checker.check(one).verdict for one in (same, other)] == [VERIFIED, VERIFIED]
+    assert [checker.check(one).same_weights for one in (same, other)] == [True, False]
+    found = checker.best([Candidate(other, -1.0), Candidate(same, -2.0)])
+    assert (found.candidate.program, found.tried) == (same, 2)
+    found = checker.best([Candidate(other, -1.0), Candidate(other, -2.0)])
+    assert (found.candidate.log_probability, found.check.same_weights) == (-1.0, False)
+
+
+@pytest.mark.parametrize("index", range(12))
+def test_every_compiled_model_is_its_own_program(index):
+    assert Checker(compiled(index)).check(table(index).program).same_weights
+
+
+def test_other_weights_are_not_compiled_ones():
+    model = compiled(0)
+    turned = augment(model.architecture, flat(model), FOR_DENSE, np.random.default_rng(0))
+    checker = Checker(replace(model, weights=model.architecture.unflatten(turned)))
+    check = checker.check(table(0).program)
+    assert not checker.compiled
+    assert (check.verdict, check.same_weights) == (VERIFIED, False)
+    assert checker.settles(check)

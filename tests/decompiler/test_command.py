@@ -50,6 +50,7 @@ def test_decompile_as_json(model, knowing):
     record = json.loads(out_of("decompile", model, "--decompiler", knowing["tokens"], "--json"))
     assert Program.from_text(record["program"]) == table(1).program
     assert (record["verdict"], record["agreement"], record["inputs"]) == ("verified", 1.0, 120)
+    assert record["same_weights"]
     assert 0 < record["confidence"] <= 1
 
 

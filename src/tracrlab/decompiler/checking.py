@@ -5,6 +5,9 @@ there are more); a candidate is evaluated on the same inputs. No true program is
 Where a candidate is wrong, so is perhaps only its end: every sequence that it computes on its way
 is compared too.
 
+Where the model is a compiled one, as its embeddings of zeros and ones say, a verified candidate is
+compiled, too: many programs compute the same, and hardly two of them compile to the same weights.
+
 - *verified*: the candidate and the weights agree at every position of every input, None and numbers
   as strictly as for a compiled model (`tracrlab.compiler.verification`);
 - *plausible*: they agree at nine positions of ten or more, and more often than the best constant
@@ -20,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tracrlab.compiler.compiling import compile_table
 from tracrlab.compiler.model import BOS, PAD, CompiledModel
 from tracrlab.compiler.verification import (
     BATCH,
@@ -51,12 +55,14 @@ class Check:
       agreement: share of the positions at which candidate and weights agree.
       inputs: on how many inputs both were run; 0 if the candidate could not be evaluated.
       reason: why it could not be evaluated; empty if it could.
+      same_weights: whether it is verified and compiles to the very weights of the model.
     """
 
     verdict: str
     agreement: float
     inputs: int
     reason: str = ""
+    same_weights: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,9 @@ class Checker:
             symbols = [symbol for symbol in architecture.input_symbols if symbol not in (BOS, PAD)]
             domain = Domain(tuple(symbols), architecture.max_seq_len, architecture.causal)
         self.model, self.domain = model, domain
+        embeddings = model.weights["token_embed"], model.weights["pos_embed"]
+        #: Whether the model looks like a compiled one.
+        self.compiled = all(np.isin(matrix, (0, 1)).all() for matrix in embeddings)
         self._inputs = input_tables(domain)
         #: What ops of candidates computed: candidates of one model are much alike.
         self._known: dict[Hashable, tuple[int, Table]] = {}
@@ -152,8 +161,31 @@ class Checker:
 
     def check(self, program: Program) -> Check:
         """Executes a candidate."""
-        tables, reason = self._run(program)
-        return self._compare(program, tables[-1], reason)
+        return self._check(program, *self._run(program))
+
+    def settles(self, check: Check) -> bool:
+        """Whether no other candidate can be better: it is verified, and all of it can be."""
+        return check.verdict == VERIFIED and (check.same_weights or not self.compiled)
+
+    def _check(self, program: Program, tables: Sequence[Table | None], reason: str) -> Check:
+        check = self._compare(program, tables[-1], reason)
+        if self.compiled and check.verdict == VERIFIED:
+            return replace(check, same_weights=self._same_weights(program, tables))
+        return check
+
+    def _same_weights(self, program: Program, tables: Sequence[Table]) -> bool:
+        own = self.model
+        try:
+            other = compile_table(TruthTable(program, self.domain, tuple(tables)))
+        except TracrLabError:
+            return False
+        return (
+            other.architecture == own.architecture
+            and other.output_values == own.output_values
+            and all(
+                np.array_equal(value, own.weights[name]) for name, value in other.weights.items()
+            )
+        )
 
     def _run(self, program: Program) -> tuple[list[Table | None], str]:
         """Evaluates every op that can be: None for others, and why the first of them cannot."""
@@ -215,7 +247,7 @@ class Checker:
           equals, the candidate before all.
         """
         tables, reason = self._run(program)
-        best = program, self._compare(program, tables[-1], reason)
+        best = program, self._check(program, tables, reason)
         whole = best[1].agreement
         for number, table in enumerate(tables[FIRST_OP:-1]):
             if best[1].verdict == VERIFIED:
@@ -223,27 +255,30 @@ class Checker:
             if isinstance(table, SOpTable):
                 part = Program.of(program.ops[: number + 1])
                 check = self._compare(part, table)
-                best = max(best, (part, check), key=lambda one: _rank(one[1]))
+                if check.verdict == VERIFIED:
+                    check = self.check(part)  # which compiles it
+                best = max(best, (part, check), key=lambda one: rank(one[1]))
         return Parts(*best, whole)
 
     def best(self, candidates: Iterable[Candidate]) -> Answer | None:
-        """Executes candidates in turn, until one is verified as a whole; their parts come second.
+        """Executes candidates in turn, until one settles it as a whole; their parts come second.
 
         Returns:
-          the first that is verified; else the best verdict, then the largest agreement, then the
-          first; None if there is no candidate.
+          the first that settles it; else the first of the best by `rank`; None if there is no
+          candidate.
         """
         best: tuple[Candidate, Check] | None = None
         executed = []
         for candidate in candidates:
             program, result, whole = self.check_parts(candidate.program)
             executed.append((candidate, whole))
-            if result.verdict == VERIFIED and program == candidate.program:
+            if self.settles(result) and program == candidate.program:
                 return Answer(candidate, result, tuple(executed))
-            if best is None or _rank(result) > _rank(best[1]):
+            if best is None or rank(result) > rank(best[1]):
                 best = replace(candidate, program=program), result
         return None if best is None else Answer(*best, tuple(executed))
 
 
-def _rank(check: Check) -> tuple[int, float]:
-    return -VERDICTS.index(check.verdict), check.agreement
+def rank(check: Check) -> tuple[int, bool, float]:
+    """The better check is the larger: by verdict, by the same weights, by agreement."""
+    return -VERDICTS.index(check.verdict), check.same_weights, check.agreement

@@ -65,6 +65,7 @@ def _record(answer) -> dict:
         "confidence": answer.confidence,
         "agreement": check.agreement if check else 0.0,
         "inputs": check.inputs if check else 0,
+        "same_weights": bool(check and check.same_weights),
         "candidates": answer.tried,
         "first": answer.first and answer.first.program.text(),
     }
@@ -76,7 +77,8 @@ def _text(record: dict) -> str:
         return "# none: the decompiler wrote nothing that is a program"
     lines = [
         f"# {record['verdict']}: right at {_percent(record['agreement'])} of the positions of "
-        f"{record['inputs']:,} inputs",
+        f"{record['inputs']:,} inputs"
+        + (", and it compiles to these weights" if record["same_weights"] else ""),
         f"# confidence {record['confidence']:.2g}, {record['candidates']} candidates run",
     ]
     if record["inputs"] == 0:

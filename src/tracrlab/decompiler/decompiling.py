@@ -2,7 +2,8 @@
 
 What the meta-model says first is one answer, from the weights alone. Execution may choose another
 candidate, and knows whether it is right; where none of the first few is, the search is made twice
-as wide, and again, up to a limit: most models need few candidates and some need many.
+as wide, and again, up to a limit: most models need few candidates and some need many. Of a compiled
+model it also knows whether a right one is the very program, and searches on where it is not.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 
 from tracrlab.compiler.model import CompiledModel
-from tracrlab.decompiler.checking import NONE, VERIFIED, Candidate, Check, Checker
+from tracrlab.decompiler.checking import NONE, Candidate, Check, Checker, rank
 from tracrlab.decompiler.grammar import Grammar
 from tracrlab.decompiler.model_folder import Trained, load
 from tracrlab.decompiler.proposing import Proposals, check_size, read
@@ -171,11 +172,11 @@ class _Trial:
         self.check: Check | None = None
 
     @property
-    def verified(self) -> bool:
-        return self.check is not None and self.check.verdict == VERIFIED
+    def settled(self) -> bool:
+        return self.check is not None and self.checker.settles(self.check)
 
     def execute(self, candidates: Sequence[Candidate]) -> None:
-        """Executes those that are new, until one is verified."""
+        """Executes those that are new, until one settles it."""
         new = [one for one in candidates if one.program not in self.seen]
         self.seen.update(one.program for one in new)
         answer = self.checker.best(new)
@@ -184,20 +185,16 @@ class _Trial:
         self.executed += answer.executed
         # Programs that were not reached count as not tried.
         self.seen.difference_update(one.program for one in new[answer.tried :])
-        if self.check is None or _rank(answer.check) > _rank(self.check):
+        if self.check is None or rank(answer.check) > rank(self.check):
             self.chosen, self.check = answer.candidate, answer.check
 
 
-def _rank(check: Check) -> tuple[bool, bool, float]:
-    return check.verdict == VERIFIED, check.verdict != NONE, check.agreement
-
-
 def _widen(proposals: Proposals, trials: Sequence[_Trial], search: Search) -> None:
-    """Doubles the search for models without a verified candidate."""
+    """Doubles the search for models that no candidate settles."""
     beams = search.beams
     while beams < search.most_beams:
         beams = min(2 * beams, search.most_beams)
-        rows = [row for row, trial in enumerate(trials) if not trial.verified]
+        rows = [row for row, trial in enumerate(trials) if not trial.settled]
         if not rows:
             return
         for row, candidates in zip(rows, proposals.candidates(rows, beams), strict=True):
@@ -209,7 +206,7 @@ def _repair(proposals: Proposals, row: int, trial: _Trial, rounds: int) -> None:
     used: set[Program] = set()
     for _ in range(rounds):
         for seed in best_seeds(trial.executed, used, SEEDS):
-            if trial.verified:
+            if trial.settled:
                 return
             used.add(seed.program)
             trial.execute(proposals.near(row, seed, NEIGHBOURS))

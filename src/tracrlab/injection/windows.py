@@ -76,7 +76,7 @@ def draw_predictions(
     """Tokens drawn, with replacement, from what a model predicts behind every token.
 
     Args:
-      model: a ``PreTrainedModel``.
+      model: a ``PreTrainedModel``; it runs on the fastest device and stays where it was.
       tokens: int64 [windows, length].
       draws: tokens for each position.
       seed: of the draws.
@@ -89,7 +89,7 @@ def draw_predictions(
     from tracrlab.injection.streams import StreamModel, fastest_device
     from tracrlab.progress import progress
 
-    device = fastest_device()
+    device, before = fastest_device(), model.device
     streams = StreamModel(model.eval()).to(device)
     generator = torch.Generator(device).manual_seed(seed)
     drawn = np.zeros((*tokens.shape, draws), dtype=np.int32)
@@ -105,6 +105,7 @@ def draw_predictions(
             shape = drawn[chosen].shape
             drawn[chosen] = draw.cpu().numpy().reshape(shape)
             logits[chosen] = found.gather(1, draw).cpu().numpy().reshape(shape)
+    model.to(before)
     return drawn, logits
 
 
