@@ -5,8 +5,9 @@ there are more); a candidate is evaluated on the same inputs. No true program is
 Where a candidate is wrong, so is perhaps only its end: every sequence that it computes on its way
 is compared too.
 
-Where the model is a compiled one, as its embeddings of zeros and ones say, a verified candidate is
-compiled, too: many programs compute the same, and hardly two of them compile to the same weights.
+Many programs compute the same, so a verified candidate is compiled, too. A model whose embeddings
+are zeros and ones is a compiled one, and hardly two programs compile to the same weights; of a
+trained model verified candidates are told apart by `tracrlab.decompiler.likeness`.
 
 - *verified*: the candidate and the weights agree at every position of every input, None and numbers
   as strictly as for a compiled model (`tracrlab.compiler.verification`);
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +34,7 @@ from tracrlab.compiler.verification import (
     read_outputs,
     wrong_outputs,
 )
+from tracrlab.decompiler.likeness import INPUTS, Blocks
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
 from tracrlab.rasp.program import CATEGORICAL, FIRST_OP, Op, Program, function_key
@@ -55,14 +58,20 @@ class Check:
       agreement: share of the positions at which candidate and weights agree.
       inputs: on how many inputs both were run; 0 if the candidate could not be evaluated.
       reason: why it could not be evaluated; empty if it could.
-      same_weights: whether it is verified and compiles to the very weights of the model.
+      likeness: of a verified candidate: 1 if it compiles to the very weights of the model; of a
+        trained model, how much of its compiled blocks can be read from those of the model.
     """
 
     verdict: str
     agreement: float
     inputs: int
     reason: str = ""
-    same_weights: bool = False
+    likeness: float = 0.0
+
+    @property
+    def same_weights(self) -> bool:
+        """Whether it compiles to the very weights of the model."""
+        return self.likeness == 1
 
 
 @dataclass(frozen=True)
@@ -164,28 +173,26 @@ class Checker:
         return self._check(program, *self._run(program))
 
     def settles(self, check: Check) -> bool:
-        """Whether no other candidate can be better: it is verified, and all of it can be."""
+        """Whether the search may end: it is verified, and of a compiled model the very program."""
         return check.verdict == VERIFIED and (check.same_weights or not self.compiled)
 
     def _check(self, program: Program, tables: Sequence[Table | None], reason: str) -> Check:
         check = self._compare(program, tables[-1], reason)
-        if self.compiled and check.verdict == VERIFIED:
-            return replace(check, same_weights=self._same_weights(program, tables))
-        return check
-
-    def _same_weights(self, program: Program, tables: Sequence[Table]) -> bool:
-        own = self.model
+        if check.verdict != VERIFIED:
+            return check
         try:
             other = compile_table(TruthTable(program, self.domain, tuple(tables)))
         except TracrLabError:
-            return False
-        return (
-            other.architecture == own.architecture
-            and other.output_values == own.output_values
-            and all(
-                np.array_equal(value, own.weights[name]) for name, value in other.weights.items()
-            )
-        )
+            return check
+        if not self.compiled:
+            # Never the weights themselves, however well they are read.
+            return replace(check, likeness=min(self._blocks.likeness(other), 0.999999))
+        return replace(check, likeness=float(_same_weights(other, self.model)))
+
+    @cached_property
+    def _blocks(self) -> Blocks:
+        order = np.random.default_rng(0).permutation(len(self.domain.codes))[:INPUTS]
+        return Blocks(self.model, *model_inputs(self.model, self.domain, order))
 
     def _run(self, program: Program) -> tuple[list[Table | None], str]:
         """Evaluates every op that can be: None for others, and why the first of them cannot."""
@@ -260,8 +267,12 @@ class Checker:
                 best = max(best, (part, check), key=lambda one: rank(one[1]))
         return Parts(*best, whole)
 
-    def best(self, candidates: Iterable[Candidate]) -> Answer | None:
+    def best(self, candidates: Iterable[Candidate], *, all_of_them: bool = False) -> Answer | None:
         """Executes candidates in turn, until one settles it as a whole; their parts come second.
+
+        Args:
+          candidates: the candidates.
+          all_of_them: go on to the end.
 
         Returns:
           the first that settles it; else the first of the best by `rank`; None if there is no
@@ -272,13 +283,21 @@ class Checker:
         for candidate in candidates:
             program, result, whole = self.check_parts(candidate.program)
             executed.append((candidate, whole))
-            if self.settles(result) and program == candidate.program:
+            if not all_of_them and self.settles(result) and program == candidate.program:
                 return Answer(candidate, result, tuple(executed))
             if best is None or rank(result) > rank(best[1]):
                 best = replace(candidate, program=program), result
         return None if best is None else Answer(*best, tuple(executed))
 
 
-def rank(check: Check) -> tuple[int, bool, float]:
-    """The better check is the larger: by verdict, by the same weights, by agreement."""
-    return -VERDICTS.index(check.verdict), check.same_weights, check.agreement
+def rank(check: Check) -> tuple[int, float, float]:
+    """The better check is the larger: by verdict, by likeness, by agreement."""
+    return -VERDICTS.index(check.verdict), check.likeness, check.agreement
+
+
+def _same_weights(one: CompiledModel, other: CompiledModel) -> bool:
+    return (
+        one.architecture == other.architecture
+        and one.output_values == other.output_values
+        and all(np.array_equal(value, other.weights[name]) for name, value in one.weights.items())
+    )

@@ -152,6 +152,8 @@ class Decompiler:
         _widen(proposals, trials, search)
         for row, trial in enumerate(trials):
             _repair(proposals, row, trial, search.repairs)
+            if search.repairs:
+                _compare_equals(proposals, row, trial)
         return [
             Answer(line, one, trial.chosen, trial.check or _NO_PROGRAM, len(trial.seen))
             for line, one, trial in zip(lines, first, trials, strict=True)
@@ -172,14 +174,18 @@ class _Trial:
         self.check: Check | None = None
 
     @property
+    def program(self) -> Program | None:
+        return self.chosen and self.chosen.program
+
+    @property
     def settled(self) -> bool:
         return self.check is not None and self.checker.settles(self.check)
 
-    def execute(self, candidates: Sequence[Candidate]) -> None:
-        """Executes those that are new, until one settles it."""
+    def execute(self, candidates: Sequence[Candidate], *, all_of_them: bool = False) -> None:
+        """Executes those that are new, until one settles it, or all of them."""
         new = [one for one in candidates if one.program not in self.seen]
         self.seen.update(one.program for one in new)
-        answer = self.checker.best(new)
+        answer = self.checker.best(new, all_of_them=all_of_them)
         if answer is None:
             return
         self.executed += answer.executed
@@ -210,3 +216,12 @@ def _repair(proposals: Proposals, row: int, trial: _Trial, rounds: int) -> None:
                 return
             used.add(seed.program)
             trial.execute(proposals.near(row, seed, NEIGHBOURS))
+
+
+def _compare_equals(proposals: Proposals, row: int, trial: _Trial) -> None:
+    """Of a trained model: what is near the verified candidate may be liker to it."""
+    if not trial.settled or trial.checker.compiled:
+        return
+    whole = [one for one, _ in trial.executed if one.program == trial.program]
+    for one in whole[:1]:
+        trial.execute(proposals.near(row, one, NEIGHBOURS), all_of_them=True)
