@@ -17,6 +17,8 @@ from tracrlab.decompiler.checking import (
 )
 from tracrlab.decompiler.metrics import equivalent
 from tracrlab.rasp import Domain, Program, evaluate
+from tracrlab.students.enlarging import enlarged
+from tracrlab.students.sizes import uniform
 
 
 def of(text, vocab=(0, 1, 2), max_seq_len=4):
@@ -179,5 +181,24 @@ def test_other_weights_are_not_compiled_ones():
     checker = Checker(replace(model, weights=model.architecture.unflatten(turned)))
     check = checker.check(table(0).program)
     assert not checker.compiled
-    assert (check.verdict, check.same_weights) == (VERIFIED, False)
+    assert (check.verdict, check.same_weights, check.same_layers) == (VERIFIED, False, True)
     assert checker.settles(check)
+
+
+def test_a_student_is_known_by_its_layers():
+    """Layers of one size, as `students.sizes.uniform` makes them; of the compiled sizes, too."""
+    own, longer = Program.from_text(IS_TWO), Program.from_text(NARROWED.format(0))
+    compiled_model = of(IS_TWO)
+    sizes = compiled_model.architecture
+    larger = uniform(sizes, sizes.d_model)
+    weights = enlarged(compiled_model, larger, np.random.default_rng(0))
+    weights["token_embed"] = weights["token_embed"] * np.float32(0.9)  # no longer zeros and ones
+    student = replace(compiled_model, architecture=larger, weights=weights, labels=())
+    checker = Checker(student)
+    assert larger.layers != sizes.layers
+    assert not checker.compiled
+    checks = [checker.check(one) for one in (own, longer)]
+    assert [check.verdict for check in checks] == [VERIFIED, VERIFIED]
+    assert [check.same_layers for check in checks] == [True, False]
+    found = checker.best([Candidate(longer, -1.0), Candidate(own, -2.0)])
+    assert (found.candidate.program, found.tried) == (own, 2)

@@ -7,14 +7,15 @@ import pytest
 
 from tests.decompiler.conftest import KNOWN
 from tests.decompiler.models import CIRCUITS, LINES, TOKENS, compiled, table
+from tracrlab.compiler import compile_table
 from tracrlab.decompiler.building import build
-from tracrlab.decompiler.checking import NONE, VERIFIED, Checker
+from tracrlab.decompiler.checking import NONE, VERIFIED, Checker, rank
 from tracrlab.decompiler.decompiling import Decompiler, Search
 from tracrlab.decompiler.metrics import count_slots
 from tracrlab.decompiler.model_folder import Trained
 from tracrlab.decompiler.program_encoding import line_form
 from tracrlab.errors import TracrLabError
-from tracrlab.rasp import Domain
+from tracrlab.rasp import Domain, Program, evaluate
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,28 @@ def test_the_search_widens_where_nothing_is_verified(description):
         assert second.tried >= first.tried
         if first.check:
             assert second.check.agreement >= first.check.agreement or second.verdict != NONE
+
+
+@pytest.mark.parametrize(
+    "description", [TOKENS, CIRCUITS, LINES], ids=["tokens", "circuits", "lines"]
+)
+def test_repairs_never_make_the_answer_worse(description):
+    """Of every method, and of a model over letters, whose candidates are translated."""
+    decompiler = Decompiler(Trained(build(description).eval(), description))
+    letters = compile_table(evaluate(Program.from_text(LETTERS), Domain(("a", "b"), 3)))
+    models = [*MODELS, letters]
+    plain = decompiler.decompile(models, Search(2, 2))
+    repaired = decompiler.decompile(models, Search(2, 2, repairs=2))
+    more = 0
+    for first, second in zip(plain, repaired, strict=True):
+        assert second.tried >= first.tried
+        more += second.tried > first.tried
+        if first.check:
+            assert rank(second.check) >= rank(first.check)
+    assert more >= 1 or description is LINES  # whose lines may be no program
+
+
+LETTERS = 'v1 = Map(x == "a", tokens)'
 
 
 def test_a_model_that_is_run_on_some_inputs_alone(tokens):

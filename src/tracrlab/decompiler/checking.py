@@ -6,8 +6,8 @@ Where a candidate is wrong, so is perhaps only its end: every sequence that it c
 is compared too.
 
 Many programs compute the same, so a verified candidate is compiled, too. A model whose embeddings
-are zeros and ones is a compiled one, and hardly two programs compile to the same weights; of a
-trained model verified candidates are told apart by `tracrlab.decompiler.likeness`.
+are zeros and ones is a compiled one, and hardly two programs compile to the same weights. Of a
+trained model only the layers can be compared, with those of a student of the candidate.
 
 - *verified*: the candidate and the weights agree at every position of every input, None and numbers
   as strictly as for a compiled model (`tracrlab.compiler.verification`);
@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -34,12 +33,12 @@ from tracrlab.compiler.verification import (
     read_outputs,
     wrong_outputs,
 )
-from tracrlab.decompiler.likeness import INPUTS, Blocks
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
 from tracrlab.rasp.program import CATEGORICAL, FIRST_OP, Op, Program, function_key
 from tracrlab.rasp.tables import SOpTable, Table
 from tracrlab.rasp.truth_table import TruthTable, evaluate_op, input_tables
+from tracrlab.students.sizes import uniform
 
 VERIFIED, PLAUSIBLE, NONE = "verified", "plausible", "none"
 VERDICTS = (VERIFIED, PLAUSIBLE, NONE)
@@ -58,20 +57,17 @@ class Check:
       agreement: share of the positions at which candidate and weights agree.
       inputs: on how many inputs both were run; 0 if the candidate could not be evaluated.
       reason: why it could not be evaluated; empty if it could.
-      likeness: of a verified candidate: 1 if it compiles to the very weights of the model; of a
-        trained model, how much of its compiled blocks can be read from those of the model.
+      same_weights: whether it is verified and compiles to the very weights of the model.
+      same_layers: whether it is verified, and its compiled model or a student of it has as many
+        layers as the model, of the same sizes.
     """
 
     verdict: str
     agreement: float
     inputs: int
     reason: str = ""
-    likeness: float = 0.0
-
-    @property
-    def same_weights(self) -> bool:
-        """Whether it compiles to the very weights of the model."""
-        return self.likeness == 1
+    same_weights: bool = False
+    same_layers: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,8 +169,9 @@ class Checker:
         return self._check(program, *self._run(program))
 
     def settles(self, check: Check) -> bool:
-        """Whether the search may end: it is verified, and of a compiled model the very program."""
-        return check.verdict == VERIFIED and (check.same_weights or not self.compiled)
+        """Whether the search may end: verified, and the program itself as far as one can tell."""
+        known = check.same_weights if self.compiled else check.same_layers
+        return check.verdict == VERIFIED and known
 
     def _check(self, program: Program, tables: Sequence[Table | None], reason: str) -> Check:
         check = self._compare(program, tables[-1], reason)
@@ -184,15 +181,13 @@ class Checker:
             other = compile_table(TruthTable(program, self.domain, tuple(tables)))
         except TracrLabError:
             return check
-        if not self.compiled:
-            # Never the weights themselves, however well they are read.
-            return replace(check, likeness=min(self._blocks.likeness(other), 0.999999))
-        return replace(check, likeness=float(_same_weights(other, self.model)))
-
-    @cached_property
-    def _blocks(self) -> Blocks:
-        order = np.random.default_rng(0).permutation(len(self.domain.codes))[:INPUTS]
-        return Blocks(self.model, *model_inputs(self.model, self.domain, order))
+        sizes = other.architecture
+        layers = sizes.layers, uniform(sizes, sizes.d_model).layers
+        return replace(
+            check,
+            same_weights=_same_weights(other, self.model),
+            same_layers=self.model.architecture.layers in layers,
+        )
 
     def _run(self, program: Program) -> tuple[list[Table | None], str]:
         """Evaluates every op that can be: None for others, and why the first of them cannot."""
@@ -267,12 +262,8 @@ class Checker:
                 best = max(best, (part, check), key=lambda one: rank(one[1]))
         return Parts(*best, whole)
 
-    def best(self, candidates: Iterable[Candidate], *, all_of_them: bool = False) -> Answer | None:
+    def best(self, candidates: Iterable[Candidate]) -> Answer | None:
         """Executes candidates in turn, until one settles it as a whole; their parts come second.
-
-        Args:
-          candidates: the candidates.
-          all_of_them: go on to the end.
 
         Returns:
           the first that settles it; else the first of the best by `rank`; None if there is no
@@ -283,16 +274,17 @@ class Checker:
         for candidate in candidates:
             program, result, whole = self.check_parts(candidate.program)
             executed.append((candidate, whole))
-            if not all_of_them and self.settles(result) and program == candidate.program:
+            if self.settles(result) and program == candidate.program:
                 return Answer(candidate, result, tuple(executed))
             if best is None or rank(result) > rank(best[1]):
                 best = replace(candidate, program=program), result
         return None if best is None else Answer(*best, tuple(executed))
 
 
-def rank(check: Check) -> tuple[int, float, float]:
-    """The better check is the larger: by verdict, by likeness, by agreement."""
-    return -VERDICTS.index(check.verdict), check.likeness, check.agreement
+def rank(check: Check) -> tuple[int, bool, bool, float]:
+    """The better check is the larger: by verdict, weights, layers and agreement."""
+    verdict = -VERDICTS.index(check.verdict)
+    return verdict, check.same_weights, check.same_layers, check.agreement
 
 
 def _same_weights(one: CompiledModel, other: CompiledModel) -> bool:

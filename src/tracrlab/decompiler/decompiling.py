@@ -2,8 +2,8 @@
 
 What the meta-model says first is one answer, from the weights alone. Execution may choose another
 candidate, and knows whether it is right; where none of the first few is, the search is made twice
-as wide, and again, up to a limit: most models need few candidates and some need many. Of a compiled
-model it also knows whether a right one is the very program, and searches on where it is not.
+as wide, and again, up to a limit: most models need few candidates and some need many. It also knows
+something of whether a right one is the very program, and searches on where it is not.
 """
 
 from __future__ import annotations
@@ -152,8 +152,6 @@ class Decompiler:
         _widen(proposals, trials, search)
         for row, trial in enumerate(trials):
             _repair(proposals, row, trial, search.repairs)
-            if search.repairs:
-                _compare_equals(proposals, row, trial)
         return [
             Answer(line, one, trial.chosen, trial.check or _NO_PROGRAM, len(trial.seen))
             for line, one, trial in zip(lines, first, trials, strict=True)
@@ -174,18 +172,14 @@ class _Trial:
         self.check: Check | None = None
 
     @property
-    def program(self) -> Program | None:
-        return self.chosen and self.chosen.program
-
-    @property
     def settled(self) -> bool:
         return self.check is not None and self.checker.settles(self.check)
 
-    def execute(self, candidates: Sequence[Candidate], *, all_of_them: bool = False) -> None:
-        """Executes those that are new, until one settles it, or all of them."""
+    def execute(self, candidates: Sequence[Candidate]) -> None:
+        """Executes those that are new, until one settles it."""
         new = [one for one in candidates if one.program not in self.seen]
         self.seen.update(one.program for one in new)
-        answer = self.checker.best(new, all_of_them=all_of_them)
+        answer = self.checker.best(new)
         if answer is None:
             return
         self.executed += answer.executed
@@ -216,12 +210,3 @@ def _repair(proposals: Proposals, row: int, trial: _Trial, rounds: int) -> None:
                 return
             used.add(seed.program)
             trial.execute(proposals.near(row, seed, NEIGHBOURS))
-
-
-def _compare_equals(proposals: Proposals, row: int, trial: _Trial) -> None:
-    """Of a trained model: what is near the verified candidate may be liker to it."""
-    if not trial.settled or trial.checker.compiled:
-        return
-    whole = [one for one, _ in trial.executed if one.program == trial.program]
-    for one in whole[:1]:
-        trial.execute(proposals.near(row, one, NEIGHBOURS), all_of_them=True)

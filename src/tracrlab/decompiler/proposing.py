@@ -102,6 +102,7 @@ class LineProposals:
             lines = predicted_lines(logits)
             self._log_probability = _line_log_probability(logits, lines).cpu().numpy()
         self._lines = lines.cpu().numpy()
+        self._grammar = grammar
         self._left = [completions(one, grammar) for one in self._lines]
         self._found: list[list[Candidate]] = [[] for _ in self._lines]
 
