@@ -1,7 +1,8 @@
 """Cost of a training step of each method, against a plain loop of three full passes.
 
 `python -m benchmarks.injection --steps 10` prints a Markdown table. Processor time, one thread; the
-model has the sizes of `tiny` and no training, which costs the same.
+settings are those of a configuration file, config/config.yaml by default; the model has the sizes
+of `tiny` and no training, which costs the same.
 """
 
 from __future__ import annotations
@@ -17,19 +18,22 @@ from benchmarks.measure import cpu_seconds, machine
 METHODS = ("finetune_kl", "tracr_injection", "interchange")
 
 
-def material(task: str):
-    """An untrained model of `tiny`'s size, a task's data and windows of random tokens."""
+def material(task: str, path: str):
+    """An untrained model of `tiny`'s size, a task's data, random windows, and settings."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     from tracrlab.config import load_config
     from tracrlab.injection.base_models import gpt2_tokenizer
     from tracrlab.injection.data import load_data
     from tracrlab.injection.training import TrainingData
-    from tracrlab.injection.windows import TextWindows
+    from tracrlab.injection.windows import TextWindows, draw_predictions
     from tracrlab.tasks.registry import load_task
 
-    config = load_config({"injection": {"train_examples": 2000, "test_examples": 100}})
-    tokenizer, sizes = gpt2_tokenizer(), config.injection.tiny
+    config = load_config(path)
+    few = config.injection.model_copy(update={"train_examples": 2000, "test_examples": 100})
+    config = config.model_copy(update={"injection": few})
+    settings = few.of_task(task)
+    tokenizer, sizes = gpt2_tokenizer(), settings.tiny
     torch.manual_seed(0)
     model = GPT2LMHeadModel(
         GPT2Config(
@@ -37,21 +41,20 @@ def material(task: str):
         )
     )
     data = load_data(load_task(task), tokenizer, sizes.context, config, train=True)
-    shape = (200, config.injection.text_length)
-    text = TextWindows(np.random.default_rng(0).integers(0, 50_000, size=shape))
-    return model, data, TrainingData(data.train, data.held_out, text, data.excluded()), config
+    tokens = np.random.default_rng(0).integers(0, 50_000, size=(200, settings.text_length))
+    drawn = draw_predictions(model, tokens, settings.text_draws, 0) if settings.text_draws else ()
+    text = TextWindows(tokens, *drawn)
+    return model, data, TrainingData(data.train, data.held_out, text, data.excluded()), settings
 
 
-def our_step(model, data, training, config, method: str, steps: int) -> tuple[float, float]:
+def our_step(model, data, training, settings, method: str, steps: int) -> tuple[float, float]:
     """Core-seconds of a step without what is done once, and the share of batches and targets."""
     from tracrlab.injection.training import train
 
     def run(count: int):
-        settings = config.injection.model_copy(
-            update={"steps": count, "measure_steps": 10_000, "alignment": _spread(config)}
-        )
+        own = settings.model_copy(update={"steps": count, "measure_steps": 10_000})
         return cpu_seconds(
-            lambda: train(copy.deepcopy(model), data.program, training, settings, method, seed=0)
+            lambda: train(copy.deepcopy(model), data.program, training, own, method, seed=0)
         )
 
     few, _ = run(2)
@@ -60,11 +63,7 @@ def our_step(model, data, training, config, method: str, steps: int) -> tuple[fl
     return (many - few) / steps, timing["target_seconds"] / timing["step_seconds"]
 
 
-def _spread(config):
-    return config.injection.alignment.model_copy(update={"pairing": "spread"})
-
-
-def plain_step(model, data, training, config, steps: int) -> float:
+def plain_step(model, data, training, settings, steps: int) -> float:
     """Core-seconds of a step that computes everything.
 
     Three passes with all logits, and targets by the compiled model's own forward pass, one example
@@ -72,7 +71,7 @@ def plain_step(model, data, training, config, steps: int) -> float:
     """
     from tracrlab.injection.alignment import LinearMap
 
-    settings, program = config.injection, data.program
+    program = data.program
     model, frozen = copy.deepcopy(model).eval(), copy.deepcopy(model).eval()
     width = program.model.architecture.d_model
     linear_map = LinearMap(model.config.n_embd, width, generator=torch.Generator())
@@ -116,6 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--tasks", nargs="+", default=["count", "addition", "shuffle_dyck"])
+    parser.add_argument("--config", default="config/config.yaml")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{options.steps} steps, core-seconds a step, on {machine()}\n")
@@ -125,7 +125,7 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|---|")
     for task in options.tasks:
-        parts = material(task)
+        parts = material(task, options.config)
         ours = {method: our_step(*parts, method, options.steps) for method in METHODS}
         plain = plain_step(*parts, max(2, options.steps // 3))
         seconds, share = ours["tracr_injection"]
