@@ -9,8 +9,8 @@ from tests.decompiler.conftest import KNOWN
 from tests.decompiler.models import CIRCUITS, LINES, TOKENS, compiled, table
 from tracrlab.compiler import compile_table
 from tracrlab.decompiler.building import build
-from tracrlab.decompiler.checking import NONE, VERIFIED, Checker, rank
-from tracrlab.decompiler.decompiling import Decompiler, Search
+from tracrlab.decompiler.checking import NONE, VERIFIED, Candidate, Checker, rank
+from tracrlab.decompiler.decompiling import Decompiler, Search, _Trial
 from tracrlab.decompiler.metrics import count_slots
 from tracrlab.decompiler.model_folder import Trained
 from tracrlab.decompiler.program_encoding import line_form
@@ -106,6 +106,16 @@ def test_repairs_never_make_the_answer_worse(description):
         if first.check:
             assert rank(second.check) >= rank(first.check)
     assert more >= 1 or description is LINES  # whose lines may be no program
+
+
+def test_candidates_that_become_one_program_are_run_once():
+    """Over letters, `x == 0` and `not x` are both `x == "a"`; it counts, and is run, once."""
+    model = compile_table(evaluate(Program.from_text(LETTERS), Domain(("a", "b"), 3)))
+    trial = _Trial(Checker(model))
+    same = Program.from_text(LETTERS)
+    trial.execute([Candidate(same, -1.0), Candidate(same, -2.0)])
+    assert (len(trial.seen), len(trial.executed)) == (1, 1)
+    assert trial.chosen.log_probability == -1.0
 
 
 LETTERS = 'v1 = Map(x == "a", tokens)'

@@ -177,7 +177,12 @@ class _Trial:
 
     def execute(self, candidates: Sequence[Candidate]) -> None:
         """Executes those that are new, until one settles it."""
-        new = [one for one in candidates if one.program not in self.seen]
+        # Programs over numbers may be one over letters: the likeliest stands for them.
+        fresh: dict[Program, Candidate] = {}
+        for one in candidates:
+            if one.program not in self.seen:
+                fresh.setdefault(one.program, one)
+        new = list(fresh.values())
         self.seen.update(one.program for one in new)
         answer = self.checker.best(new)
         if answer is None:
