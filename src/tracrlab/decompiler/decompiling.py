@@ -182,14 +182,11 @@ class _Trial:
         for one in candidates:
             if one.program not in self.seen:
                 fresh.setdefault(one.program, one)
-        new = list(fresh.values())
-        self.seen.update(one.program for one in new)
-        answer = self.checker.best(new)
+        answer = self.checker.best(fresh.values())
         if answer is None:
             return
         self.executed += answer.executed
-        # Programs that were not reached count as not tried.
-        self.seen.difference_update(one.program for one in new[answer.tried :])
+        self.seen.update(one.program for one, _ in answer.executed)
         if self.check is None or rank(answer.check) > rank(self.check):
             self.chosen, self.check = answer.candidate, answer.check
 

@@ -121,9 +121,12 @@ def _inputs(symbols: tuple, max_seq_len: int, causal: bool) -> _Inputs:
 def _stream(
     model: CompiledModel, trace: Trace, inputs: _Inputs, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Another stream: x becomes x W S and is read by S^-1 W^T; both float32, W and S^-1 first.
+    """Another stream: what is written, x, becomes x W S, and is read by S^-1 W^T.
 
     W is a start of a compression, S stretches random directions.
+
+    Returns:
+      W S [d_model, width] and S^-1 W^T [width, d_model], float32.
     """
     width = width_of(rng.uniform(*WIDTHS), model.architecture.d_model)
     error = ReadError.of_trace(model, trace, inputs.seen)
