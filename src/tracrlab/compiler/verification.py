@@ -153,14 +153,14 @@ def compare_outputs(
     Returns:
       which positions are wrong, bool [rows, positions] (never at padding), and the largest error.
     """
-    mask = table.domain.mask[rows]
-    wrong = wrong_outputs(model, read_outputs(model, logits), table, rows)
+    wanted = _wanted_outputs(model, table, rows)
+    wrong = _wrong(model, read_outputs(model, logits), wanted, table, rows)
     if model.output_encoding == CATEGORICAL:
         ideal = np.eye(len(model.output_values) + 2, len(model.output_values), dtype=np.float32)
-        error = np.abs(logits - ideal[_wanted_columns(model, table, rows)]).max(axis=-1)
+        error = np.abs(logits - ideal[wanted]).max(axis=-1)
     else:
-        error = np.abs(logits[..., 0] - _wanted_numbers(table, rows))
-    return wrong, float(np.where(mask, error, 0).max())
+        error = np.abs(logits[..., 0] - wanted)
+    return wrong, float(np.where(table.domain.mask[rows], error, 0).max())
 
 
 def read_outputs(model: CompiledModel, logits: np.ndarray) -> np.ndarray:
@@ -194,28 +194,39 @@ def wrong_outputs(
     Returns:
       bool [rows, positions], never at padding.
     """
+    return _wrong(model, said, _wanted_outputs(model, table, rows), table, rows)
+
+
+def _wrong(
+    model: CompiledModel,
+    said: np.ndarray,
+    wanted: np.ndarray,
+    table: TruthTable,
+    rows: np.ndarray | slice,
+) -> np.ndarray:
     if model.output_encoding == CATEGORICAL:
-        wrong = said != _wanted_columns(model, table, rows)
+        wrong = said != wanted
     else:
-        ideal = _wanted_numbers(table, rows)
-        wrong = ~(np.abs(said - ideal) <= TOLERANCE * np.maximum(1, np.abs(ideal)))
+        wrong = ~(np.abs(said - wanted) <= TOLERANCE * np.maximum(1, np.abs(wanted)))
         # A number cannot be None.
         wrong |= table.output.codes[rows] == len(table.output.values)
     return wrong & table.domain.mask[rows]
 
 
-def _wanted_columns(
+def _wanted_outputs(
     model: CompiledModel, table: TruthTable, rows: np.ndarray | slice
 ) -> np.ndarray:
-    """Columns of a program's outputs; the number of columns for None, one more for other values."""
+    """A program's outputs as `read_outputs` gives a model's; of a numerical model, 0 for None.
+
+    A value that the model has no direction for is wrong wherever it is expected: it has a column
+    beyond that of None.
+    """
+    values, codes = table.output.values, table.output.codes[rows]
+    if model.output_encoding != CATEGORICAL:
+        return np.array([*values, 0], dtype=np.float64)[codes]
     column_of = {value: column for column, value in enumerate(model.output_values)}
     none = len(model.output_values)
-    look_up = [*(column_of.get(value, none + 1) for value in table.output.values), none]
-    return np.array(look_up)[table.output.codes[rows]]
-
-
-def _wanted_numbers(table: TruthTable, rows: np.ndarray | slice) -> np.ndarray:
-    return np.array([*table.output.values, 0], dtype=np.float64)[table.output.codes[rows]]
+    return np.array([*(column_of.get(value, none + 1) for value in values), none])[codes]
 
 
 def _describe(model: CompiledModel, table: TruthTable, row: int) -> str:

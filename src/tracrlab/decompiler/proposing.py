@@ -6,7 +6,7 @@ The weights are read once; how many candidates are wanted may grow afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Protocol
@@ -36,6 +36,7 @@ from tracrlab.decompiler.parameter_tokens import (
 from tracrlab.decompiler.program_encoding import line_form, pad_programs
 from tracrlab.decompiler.repairing import neighbours
 from tracrlab.decompiler.symbols import Numbering
+from tracrlab.decompiler.token_tables import SIZE
 from tracrlab.decompiler.weight_blocks import BLOCK, encode_blocks
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.program import CATEGORICAL, Program
@@ -78,12 +79,10 @@ class TokenProposals:
         return beam_search(logits, self._grammar, len(chosen), count)
 
     def near(self, row: int, candidate: Candidate, count: int) -> list[Candidate]:
-        tokens = pad_programs([candidate.program.tokens()])
-        allowed = allowed_tokens(self._grammar, tokens)[0]
-        logits = self._reading.along(tokens[:, :-1], np.array([row]))[0]
-        log_probs = log_probabilities(logits, allowed)
-        score = candidate.log_probability
-        return neighbours(self._grammar, tokens[0], log_probs, score, count)
+        def logits(prefixes: np.ndarray) -> np.ndarray:
+            return self._reading.along(prefixes, np.array([row]))[0]
+
+        return _near(self._grammar, candidate, logits, count)
 
     def lines(self, first: Sequence[Candidate | None]) -> np.ndarray:
         return line_form([one.program.tokens() if one else [] for one in first])
@@ -114,11 +113,10 @@ class LineProposals:
         return [self._found[row][:count] for row in rows]
 
     def near(self, row: int, candidate: Candidate, count: int) -> list[Candidate]:
-        tokens = pad_programs([candidate.program.tokens()])
-        allowed = allowed_tokens(self._grammar, tokens)[0]
-        even = log_probabilities(np.zeros(allowed.shape), allowed)  # lines say nothing of tokens
-        score = candidate.log_probability
-        return neighbours(self._grammar, tokens[0], even, score, count)
+        def even(prefixes: np.ndarray) -> np.ndarray:
+            return np.zeros((prefixes.shape[1], SIZE))  # lines say nothing of tokens
+
+        return _near(self._grammar, candidate, even, count)
 
     def lines(self, first: Sequence[Candidate | None]) -> np.ndarray:
         return self._lines
@@ -137,6 +135,19 @@ def _line_log_probability(logits: list[torch.Tensor], lines: torch.Tensor) -> to
     # At the end only that there is no further op counts.
     no_op = logits[0].log_softmax(dim=-1)[..., 0]
     return (total * used).sum(dim=1) + (no_op * ended).sum(dim=1)
+
+
+def _near(
+    grammar: Grammar,
+    candidate: Candidate,
+    logits: Callable[[np.ndarray], np.ndarray],
+    count: int,
+) -> list[Candidate]:
+    """What is one token away from a candidate, by logits [length, ids] of prefixes [1, length]."""
+    tokens = pad_programs([candidate.program.tokens()])
+    allowed = allowed_tokens(grammar, tokens)[0]
+    log_probs = log_probabilities(logits(tokens[:, :-1]), allowed)
+    return neighbours(grammar, tokens[0], log_probs, candidate.log_probability, count)
 
 
 class OwnSymbolProposals:
