@@ -8,7 +8,10 @@ import torch
 
 from tests.injection.tiny import counting_task
 from tracrlab.injection.alignment import Alignment, LinearMap, carried_directions, rows_of
-from tracrlab.injection.variable_loss import SHARPNESS, VariableLoss
+from tracrlab.injection.compiled import CompiledProgram
+from tracrlab.injection.variable_loss import GAP, SHARPNESS, VariableLoss
+from tracrlab.tasks.encoding import compile_task
+from tracrlab.tasks.registry import load_task
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,33 @@ def test_it_is_the_plain_mean_over_variables(setting):
         if surprises:
             terms.append(np.mean(surprises) / max(entropy(values[:, number]), 0.1))
     assert found == pytest.approx(np.mean(terms), rel=1e-4)
+
+
+def test_a_number_is_read_by_its_distance_to_every_value():
+    """Half sums from 0 to 9 in steps of a half, written out for one number."""
+    task = load_task("addition")
+    program = CompiledProgram(compile_task(task))
+    number = [variable.name for variable in program.variables].index("units_half_sum")
+    variable = program.variables[number]
+    alignment = Alignment((12,), (12,), sorted([program.constant, *variable.directions]))
+    values = np.zeros((6, len(program.variables)), dtype=np.float32)
+    values[:, number] = [0, 0.5, 0.5, 1, 1, 2]
+    loss = VariableLoss(program, alignment, values)
+    linear_map = LinearMap(3, 2, generator=torch.Generator().manual_seed(1))
+    streams = torch.nn.functional.normalize(torch.randn(1, 6, 3), dim=-1)
+    found = loss(linear_map, streams, torch.from_numpy(values)).item()
+
+    mapped = (streams[0] @ linear_map.weight.T).detach().double().numpy()
+    one = rows_of(alignment, [program.constant])[0]
+    read, truth = mapped[:, 1 - one], values[:, number].astype(float)
+    nats = -(2 * (1 / 6) * math.log(1 / 6) + 2 * (1 / 3) * math.log(1 / 3))
+    gap = truth.std() * math.sqrt(12) / math.exp(nats)
+    surprises = []
+    for x, value in zip(read, truth, strict=True):
+        scores = {v: math.exp(-GAP * abs(x - v) / gap) for v in (0, 0.5, 1, 2)}
+        surprises.append(-math.log(scores[value] / sum(scores.values())))
+    expected = (np.mean(surprises) / nats + np.mean((mapped[:, one] - 1) ** 2)) / 2
+    assert found == pytest.approx(expected, rel=1e-4)
 
 
 def test_it_does_not_depend_on_the_length_of_streams(setting):

@@ -7,28 +7,34 @@ known. Here each variable counts the same, by how surprising its value is to the
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tracrlab.injection.alignment import Alignment, LinearMap, rows_of
-from tracrlab.injection.compiled import CompiledProgram
+from tracrlab.injection.compiled import CompiledProgram, Variable
 
-#: A number's variance, and the entropy of a value in nats, below which these ones count.
-SMALLEST_VARIANCE, SMALLEST_ENTROPY = 1e-4, 0.1
-#: Logits are this many times the mapped stream of length 1, where a one-hot value is about 1.
+#: The entropy of a value in nats below which this one counts.
+SMALLEST_ENTROPY = 0.1
+#: Logits of a one-hot value are this many times the mapped stream of length 1, where it is about 1.
 SHARPNESS = 10.0
+#: A number that is read exactly is so many nats more likely to the reader than one a gap away.
+GAP = 4.0
 
 
 class VariableLoss(nn.Module):
     """The mean over variables, and over the aligned stages from which each is written on.
 
-    Of a categorical variable: the cross-entropy of its value by a softmax over its aligned
-    directions, in units of its entropy in training, which is what the best guess costs: a variable
-    that is nearly always the same counts as much as one of many values. Of a numerical one: the
-    squared error in units of its variance, the direction `one` being held at 1, against which
-    numbers are read.
+    Of each variable: the cross-entropy of its value, in units of its entropy in training, which is
+    what the best guess costs, so that a variable that is nearly always the same counts as much as
+    one of many values. Its reader is what `tracrlab.injection.variables` decodes by, made soft: of
+    a categorical one a softmax over its aligned directions, of a numerical one a softmax over its
+    values in training, the nearer the likelier, and the direction `one`, against which numbers are
+    read, is held at 1. (The squared error of a number all but vanishes long before neighbours are
+    told apart.) A number that training does not have counts as the nearest one.
 
     Streams are taken at length 1, as in the cosine: those of late layers are many times longer.
 
@@ -43,26 +49,14 @@ class VariableLoss(nn.Module):
         super().__init__()
         compiled = np.array(alignment.compiled_stages)
         self._one = rows_of(alignment, [program.constant])
-        self._parts: list[tuple[int, int, list[int], float]] = []
-        self._row_of: dict[int, list[int]] = {}
+        self.readers = nn.ModuleDict()
+        self._first: dict[str, int] = {}
         for number, variable in enumerate(program.variables):
-            rows = rows_of(alignment, variable.directions)
+            reader = _reader(variable, alignment, codes[:, number])
             first = int(np.searchsorted(compiled, variable.stage))
-            if first == len(compiled) or len(rows) < (1 if variable.numerical else 2):
+            if reader is None or first == len(compiled) or (variable.numerical and not self._one):
                 continue
-            if variable.numerical:
-                if not self._one:
-                    continue
-                scale = max(float(codes[:, number].var()), SMALLEST_VARIANCE)
-            else:
-                found = (rows_of(alignment, [d]) for d in variable.directions)
-                places = [rows.index(row[0]) if row else -1 for row in found]
-                # The last entry is that of None and of values without a direction.
-                self.register_buffer(
-                    f"place_{number}", torch.tensor([*places, -1]), persistent=False
-                )
-                scale = max(self._entropy(codes, number), SMALLEST_ENTROPY)
-            self._parts.append((number, first, rows, scale))
+            self.readers[str(number)], self._first[str(number)] = reader, first
 
     def forward(
         self, linear_map: LinearMap, streams: Tensor, codes: Tensor, whole: Tensor | None = None
@@ -79,44 +73,109 @@ class VariableLoss(nn.Module):
         """
         mapped = linear_map(functional.normalize(streams.float(), dim=-1))
         whole = codes if whole is None else whole
-        terms = [self._term(mapped[first:], codes, whole, *part) for first, part in self._split()]
+        terms = []
+        for number, reader in self.readers.items():
+            column = int(number)
+            in_batch = int((reader.places(whole[:, column]) >= 0).sum())
+            if in_batch:
+                surprise = reader(mapped[self._first[number] :], codes[:, column])
+                terms.append(surprise / in_batch * (len(whole) / len(codes)))
         if self._one:
             terms.append(((mapped[..., self._one[0]] - 1) ** 2).mean())
-        found = [term for term in terms if term is not None]
-        return torch.stack(found).mean() if found else mapped.sum() * 0
+        return torch.stack(terms).mean() if terms else mapped.sum() * 0
 
-    def _split(self):
-        return [(first, (number, rows, scale)) for number, first, rows, scale in self._parts]
 
-    def _term(
-        self,
-        mapped: Tensor,
-        codes: Tensor,
-        whole: Tensor,
-        number: int,
-        rows: list[int],
-        scale: float,
-    ) -> Tensor | None:
-        if not hasattr(self, f"place_{number}"):
-            return ((mapped[..., rows[0]] - codes[:, number]) ** 2).mean() / scale
-        in_batch = int((self._places(whole, number) >= 0).sum())
-        if not in_batch:
-            return None
-        place = self._places(codes, number)
-        known = place >= 0
-        logits = SHARPNESS * mapped[:, known][..., rows].flatten(0, 1)
-        targets = place[known].repeat(len(mapped))
-        total = functional.cross_entropy(logits, targets, reduction="sum") / len(mapped)
-        return total / in_batch * (len(whole) / len(codes)) / scale
+class _Reader(nn.Module):
+    """Reads one variable.
 
-    def _entropy(self, codes: np.ndarray, number: int) -> float:
-        """Entropy in nats of the values of a categorical variable that have a direction."""
-        places = self._places(torch.from_numpy(codes), number)
+    Args:
+      rows: of the map, those of its aligned directions.
+    """
+
+    def __init__(self, rows: list[int]):
+        super().__init__()
+        self.rows = rows
+        self.entropy = 1.0
+
+    def forward(self, mapped: Tensor, codes: Tensor) -> Tensor:
+        """The sum of its values' cross-entropies, a mean over stages, in units of its entropy.
+
+        Args:
+          mapped: [stages, positions, directions].
+          codes: its values [positions].
+        """
+        places = self.places(codes)
+        known = places >= 0
+        logits = self.logits(mapped[:, known][..., self.rows]).flatten(0, 1)
+        targets = places[known].repeat(len(mapped))
+        total = functional.cross_entropy(logits, targets, reduction="sum")
+        return total / len(mapped) / self.entropy
+
+    def logits(self, mapped: Tensor) -> Tensor:
+        """Of each value that it can be read as, from [..., rows]."""
+        raise NotImplementedError
+
+    def places(self, codes: Tensor) -> Tensor:
+        """Which of these each value is, int64 in the shape of `codes`; -1 for none of them."""
+        raise NotImplementedError
+
+    def measure(self, codes: np.ndarray) -> None:
+        """Takes its entropy in nats from its values in training [positions]."""
+        places = self.places(torch.from_numpy(codes))
         shares = torch.bincount(places[places >= 0]).double()
-        return float(torch.special.entr(shares / shares.sum()).sum())
+        entropy = float(torch.special.entr(shares / shares.sum()).sum())
+        self.entropy = max(entropy, SMALLEST_ENTROPY)
 
-    def _places(self, codes: Tensor, number: int) -> Tensor:
-        """Which of its aligned directions each value of a categorical variable is; -1 for none."""
-        places = getattr(self, f"place_{number}")
-        code = codes[:, number].long()
-        return places[torch.where(code < 0, len(places) - 1, code)]
+
+class _Symbols(_Reader):
+    """A categorical variable; `places` says which of the rows each of its values is."""
+
+    def __init__(self, rows: list[int], places: list[int]):
+        super().__init__(rows)
+        # The last entry is that of None and of values without a direction.
+        self.register_buffer("place", torch.tensor([*places, -1]), persistent=False)
+
+    def logits(self, mapped: Tensor) -> Tensor:
+        return SHARPNESS * mapped
+
+    def places(self, codes: Tensor) -> Tensor:
+        code = codes.long()
+        return self.place[torch.where(code < 0, len(self.place) - 1, code)]
+
+
+class _Numbers(_Reader):
+    """A numerical variable that takes these values, ascending."""
+
+    def __init__(self, rows: list[int], values: np.ndarray):
+        super().__init__(rows)
+        self.register_buffer("values", torch.from_numpy(values), persistent=False)
+        self.gap = 1.0
+
+    def logits(self, mapped: Tensor) -> Tensor:
+        return -GAP / self.gap * (mapped - self.values).abs()
+
+    def places(self, codes: Tensor) -> Tensor:
+        return (codes[:, None] - self.values).abs().argmin(dim=-1)
+
+    def measure(self, codes: np.ndarray) -> None:
+        """The gap is that of evenly spread values of this deviation and entropy."""
+        super().measure(codes)
+        self.gap = float(codes.std()) * math.sqrt(12) / math.exp(self.entropy)
+
+
+def _reader(variable: Variable, alignment: Alignment, codes: np.ndarray) -> _Reader | None:
+    """None for a variable that cannot be read, or has one value only."""
+    rows = rows_of(alignment, variable.directions)
+    reader: _Reader
+    if variable.numerical:
+        values = np.unique(codes)
+        if not rows or len(values) < 2:
+            return None
+        reader = _Numbers(rows, values)
+    else:
+        if len(rows) < 2:
+            return None
+        found = (rows_of(alignment, [direction]) for direction in variable.directions)
+        reader = _Symbols(rows, [rows.index(row[0]) if row else -1 for row in found])
+    reader.measure(codes)
+    return reader

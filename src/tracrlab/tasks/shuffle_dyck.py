@@ -39,28 +39,31 @@ class ShuffleDyck:
         """No prefix has more closing than opening brackets of a family, and all are closed.
 
         The first family to fall below zero does so at one of its own brackets, so each position
-        looks at its own family alone. Where no family ever does, each is balanced exactly if all
-        brackets together are.
+        looks at its own family alone. Where no family ever does, each is balanced exactly if as
+        many brackets are opened as are closed.
         """
         tokens = rasp.tokens
+        side = rasp.Map(_side, tokens).named("side")
+        opened = _count_of(side, "opens").named("opened")
+        closed = _count_of(side, "closes").named("closed")
+        is_open = rasp.SequenceMap(lambda x, y: x != y, opened, closed).named("is_open")
+
         sign = rasp.numerical(rasp.Map(_sign, tokens).named("sign"))
         same = rasp.Select(tokens, tokens, lambda key, query: _family(key) == _family(query))
         own = rasp.numerical(rasp.Aggregate(same, sign, default=0).named("own_balance"))
-        every = rasp.Select(tokens, tokens, rasp.Comparison.TRUE)
-        total = rasp.numerical(rasp.Aggregate(every, sign, default=0).named("balance"))
-
+        is_negative = rasp.Map(lambda x: x < 0, own).named("is_negative")
         negative = rasp.numerical(rasp.Map(lambda x: int(x < 0), own).named("negative"))
-        share = rasp.numerical(rasp.Aggregate(every, negative, default=0).named("share_negative"))
-        was_negative = rasp.Map(lambda x: x > 0, share).named("was_negative")
-        is_open = rasp.Map(lambda x: x != 0, total).named("is_open")
+        where = rasp.Select(is_negative, is_negative, lambda key, query: key)
+        some = rasp.numerical(rasp.Aggregate(where, negative, default=0).named("some_negative"))
+        was_negative = rasp.Map(lambda x: x > 0, some).named("was_negative")
+
         matched = rasp.SequenceMap(lambda x, y: not (x or y), was_negative, is_open)
         return rasp.SequenceMap(_answer, matched.named("matched"), tokens).named("answer")
 
     def inputs(self) -> Sequence[tuple[str, ...]]:
-        """Every value next to zero of the balances, and training examples.
+        """Every value next to zero of the balance, every pair of counts, and training examples.
 
-        The conditions on them are `< 0`, `> 0` and `!= 0`, so that 0, 1/n and -1/n for every n
-        decide all values.
+        The condition on the balance is `< 0`, so that 0, 1/n and -1/n for every n decide it.
         """
         deep = [
             (*"(" * opening, *")" * (opening + more))
@@ -68,9 +71,11 @@ class ShuffleDyck:
             for more in (-1, 0, 1)
             if 0 < 2 * opening + more < self.max_seq_len
         ]
+        most = self.max_seq_len - 1
+        counts = [(*"(" * opened, *")" * (most - opened)) for opened in range(most + 1)]
         late = [(*[OTHER] * before, last) for before in range(self.max_seq_len) for last in "()"]
         rng = np.random.default_rng(0)
-        return [*deep, *late, *(self.sample(rng).symbols for _ in range(500))]
+        return [*deep, *counts, *late, *(self.sample(rng).symbols for _ in range(500))]
 
     def sample(self, rng: np.random.Generator) -> Example:
         """2 to `longest` brackets, half of the examples right."""
@@ -174,6 +179,14 @@ def _balanced(families: Sequence[str], length: int, rng: np.random.Generator) ->
         else:
             written.append(open_.pop(rng.integers(len(open_))))
     return "".join(written)
+
+
+def _count_of(side: rasp.SOp, which: str) -> rasp.SOp:
+    return rasp.SelectorWidth(rasp.Select(side, side, lambda key, query: key == which))
+
+
+def _side(token: str) -> str:
+    return {1: "opens", 0: "neither", -1: "closes"}[_sign(token)]
 
 
 def _sign(token: str) -> int:
