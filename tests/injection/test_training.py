@@ -11,10 +11,16 @@ import torch
 
 from tests.injection.tiny import gpt2, llama
 from tracrlab.errors import TracrLabError
-from tracrlab.injection.alignment import Alignment
+from tracrlab.injection.alignment import (
+    Alignment,
+    LinearMap,
+    basis_of_rows,
+    carried_directions,
+)
 from tracrlab.injection.batch import Batch
 from tracrlab.injection.batches import Batches, BatchSettings
 from tracrlab.injection.checkpoint import load_checkpoint
+from tracrlab.injection.map_start import fit_map
 from tracrlab.injection.reference import Reference
 from tracrlab.injection.streams import StreamModel
 from tracrlab.injection.training import StoppedError, schedule, train
@@ -83,6 +89,22 @@ def test_a_fitted_map_reads_the_base_model_better_than_a_random_one(task, data):
 
     assert first_loss("random") > 0.9
     assert first_loss("fitted") < 0.4
+
+
+def test_a_direction_that_no_fitted_example_has_can_still_be_projected_on(task, data):
+    program = task[0]
+    codes = program.codes(data.train.symbols)
+    directions = carried_directions(program, codes[data.train.supervised])
+    alignment = Alignment((0, 2), (0, 2), directions)
+    model = StreamModel(gpt2())
+    linear_map = LinearMap(model.width, len(directions), generator=torch.Generator())
+    before = linear_map.weight.detach().clone()
+    few = np.flatnonzero(data.train.lengths == data.train.lengths.min())[:1]
+    fit_map(linear_map, model, program, alignment, data.train.take(few), codes[few])
+    kept = (linear_map.weight == before).all(dim=1)
+    assert 0 < kept.sum() < len(kept)
+    basis_of_rows(linear_map.weight).square().sum().backward()
+    assert torch.isfinite(linear_map.weight.grad).all()
 
 
 @pytest.mark.parametrize("method", ["tracr_injection", "interchange"])

@@ -29,7 +29,9 @@ def fit_map(
     """Sets a map's weight to the least squares from a model's streams to the compiled ones.
 
     Streams are divided by their length first: the cosine does not depend on it, and the stream of
-    a late layer is many times longer than that of an early one.
+    a late layer is many times longer than that of an early one. A direction that none of the
+    examples has keeps its random start: rows of zeros span nothing, and a projection onto them has
+    no gradient.
 
     Args:
       linear_map: the map; its bias, where it has one, stays 0.
@@ -54,4 +56,6 @@ def fit_map(
         products += streams.T @ streams
         targets += streams.T @ streams_of(own).flatten(0, 1).double()
     products += RIDGE * products.diagonal().mean() * torch.eye(width, device=device)
-    linear_map.weight.copy_(torch.linalg.solve(products, targets).T)
+    fitted = torch.linalg.solve(products, targets).T.to(linear_map.weight.dtype)
+    seen = targets.any(dim=0)
+    linear_map.weight[seen] = fitted[seen]
