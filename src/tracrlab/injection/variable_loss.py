@@ -23,6 +23,8 @@ SMALLEST_ENTROPY = 0.1
 SHARPNESS = 10.0
 #: A number that is read exactly is so many nats more likely to the reader than one a gap away.
 GAP = 4.0
+#: Values of a number that are told apart; of more, so many spread over them.
+MOST_VALUES = 512
 
 
 class VariableLoss(nn.Module):
@@ -171,6 +173,8 @@ def _reader(variable: Variable, alignment: Alignment, codes: np.ndarray) -> _Rea
         values = np.unique(codes)
         if not rows or len(values) < 2:
             return None
+        if len(values) > MOST_VALUES:
+            values = values[np.linspace(0, len(values) - 1, MOST_VALUES).round().astype(int)]
         reader = _Numbers(rows, values)
     else:
         if len(rows) < 2:
