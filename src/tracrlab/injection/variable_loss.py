@@ -108,7 +108,7 @@ class _Reader(nn.Module):
         """
         places = self.places(codes)
         known = places >= 0
-        logits = self.logits(mapped[:, known][..., self.rows]).flatten(0, 1)
+        logits = self.logits(mapped[..., self.rows][:, known]).flatten(0, 1)
         targets = places[known].repeat(len(mapped))
         total = functional.cross_entropy(logits, targets, reduction="sum")
         return total / len(mapped) / self.entropy
