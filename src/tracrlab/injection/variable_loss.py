@@ -75,12 +75,16 @@ class VariableLoss(nn.Module):
         """
         mapped = linear_map(functional.normalize(streams.float(), dim=-1))
         whole = codes if whole is None else whole
+        # All rows at once: each gathering of its own costs a backward pass as large as all rows.
+        readers = list(self.readers.values())
+        rows = [row for reader in readers for row in reader.rows]
+        parts = mapped[..., rows].split([len(reader.rows) for reader in readers], dim=-1)
         terms = []
-        for number, reader in self.readers.items():
+        for number, reader, part in zip(self.readers, readers, parts, strict=True):
             column = int(number)
             in_batch = int((reader.places(whole[:, column]) >= 0).sum())
             if in_batch:
-                surprise = reader(mapped[self._first[number] :], codes[:, column])
+                surprise = reader(part[self._first[number] :], codes[:, column])
                 terms.append(surprise / in_batch * (len(whole) / len(codes)))
         if self._one:
             terms.append(((mapped[..., self._one[0]] - 1) ** 2).mean())
@@ -103,13 +107,15 @@ class _Reader(nn.Module):
         """The sum of its values' cross-entropies, a mean over stages, in units of its entropy.
 
         Args:
-          mapped: [stages, positions, directions].
+          mapped: its rows of the mapped streams, [stages, positions, rows].
           codes: its values [positions].
         """
         places = self.places(codes)
         known = places >= 0
-        logits = self.logits(mapped[..., self.rows][:, known]).flatten(0, 1)
-        targets = places[known].repeat(len(mapped))
+        if not known.all():
+            mapped, places = mapped[:, known], places[known]
+        logits = self.logits(mapped).flatten(0, 1)
+        targets = places.repeat(len(mapped))
         total = functional.cross_entropy(logits, targets, reduction="sum")
         return total / len(mapped) / self.entropy
 
