@@ -82,9 +82,11 @@ class VariableLoss(nn.Module):
         terms = []
         for number, reader, part in zip(self.readers, readers, parts, strict=True):
             column = int(number)
-            in_batch = int((reader.places(whole[:, column]) >= 0).sum())
+            places = reader.places(codes[:, column])
+            all_places = places if whole is codes else reader.places(whole[:, column])
+            in_batch = int((all_places >= 0).sum())
             if in_batch:
-                surprise = reader(part[self._first[number] :], codes[:, column])
+                surprise = reader(part[self._first[number] :], places)
                 terms.append(surprise / in_batch * (len(whole) / len(codes)))
         if self._one:
             terms.append(((mapped[..., self._one[0]] - 1) ** 2).mean())
@@ -103,14 +105,13 @@ class _Reader(nn.Module):
         self.rows = rows
         self.entropy = 1.0
 
-    def forward(self, mapped: Tensor, codes: Tensor) -> Tensor:
+    def forward(self, mapped: Tensor, places: Tensor) -> Tensor:
         """The sum of its values' cross-entropies, a mean over stages, in units of its entropy.
 
         Args:
           mapped: its rows of the mapped streams, [stages, positions, rows].
-          codes: its values [positions].
+          places: `places` of its values [positions].
         """
-        places = self.places(codes)
         known = places >= 0
         if not known.all():
             mapped, places = mapped[:, known], places[known]
@@ -157,13 +158,15 @@ class _Numbers(_Reader):
     def __init__(self, rows: list[int], values: np.ndarray):
         super().__init__(rows)
         self.register_buffer("values", torch.from_numpy(values), persistent=False)
+        middles = torch.from_numpy((values[1:] + values[:-1]) / 2)
+        self.register_buffer("middles", middles, persistent=False)
         self.gap = 1.0
 
     def logits(self, mapped: Tensor) -> Tensor:
         return -GAP / self.gap * (mapped - self.values).abs()
 
     def places(self, codes: Tensor) -> Tensor:
-        return (codes[:, None] - self.values).abs().argmin(dim=-1)
+        return torch.searchsorted(self.middles, codes.contiguous())
 
     def measure(self, codes: np.ndarray) -> None:
         """The gap is that of evenly spread values of this deviation and entropy."""
