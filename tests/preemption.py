@@ -109,4 +109,8 @@ def check_stopped_and_then_killed(command_in: Callable[[Path], list[str]], place
         finish(start(words, interrupted), interrupted)
         finish(alone, left_alone)
     assert not list((interrupted / "out").glob("*.checkpoint*"))
-    assert contents(interrupted) == contents(left_alone)
+    found, wanted = contents(interrupted), contents(left_alone)
+    said = (interrupted / "said.txt").read_text()
+    assert found.keys() == wanted.keys(), said
+    other = [name for name in wanted if found[name] != wanted[name]]
+    assert not other, f"{other} are other bytes; {place} has both; it said:\n{said}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tracrlab.errors import TracrLabError
-from tracrlab.files import atomic_path
+from tracrlab.files import atomic_path, remove_abandoned
 from tracrlab.sealing import BLANK_SEAL, check_seal, seal
 
 #: What reading a damaged file may raise, beside the library's own error.
@@ -90,9 +90,10 @@ def read_checkpoint(
 
 
 def remove_checkpoint(path: str | Path) -> None:
-    """Deletes a run's checkpoints: the run is done."""
+    """Deletes a run's checkpoints and what was being written of one: the run is done."""
     for candidate in (Path(path), previous_of(path)):
         candidate.unlink(missing_ok=True)
+    remove_abandoned(Path(path))
 
 
 def _read(path: Path, framework: str, form: str) -> Contents:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ _OS_ERROR = re.compile(r"(?:os error |\[Errno |errno: )(\d+)")
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path`; it takes the name when the block ends without an error.
+    """A temporary path; it takes the name `path` when the block ends without an error.
 
     Two processes may write the same path, on two nodes of a cluster too: each has a path of its own
     and the last to end wins. What a killed process of this machine left there is removed.
@@ -40,19 +41,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         is as it was.
     """
     path = Path(path)
-    temporary = partial_path(path)
-    with refused(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for left in abandoned(path):
-            left.unlink(missing_ok=True)
-        try:
-            yield temporary
-            with open(temporary, "rb+") as handle:
-                os.fsync(handle.fileno())
-            os.replace(temporary, path)
-            sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with refused(path), partial_folder(path) as folder:
+        temporary = folder / path.name
+        yield temporary
+        with open(temporary, "rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
 
 
 @contextmanager
@@ -73,21 +68,34 @@ def refused(path: Path) -> Iterator[None]:
         raise refusal from None
 
 
-def partial_path(path: Path) -> Path:
-    """The temporary path of this process for a file or folder."""
-    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
+@contextmanager
+def partial_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path` for what is being written, removed with all that is left in it.
+
+    A folder, because libraries put files of their own beside the one that they write, and a killed
+    process leaves them. Those of processes of this machine that are no more are removed first.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(path)
+    folder = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def abandoned(path: Path) -> Iterator[Path]:
-    """Temporary paths for a file or folder whose processes, of this machine, are no more."""
+def remove_abandoned(path: Path) -> None:
+    """Removes the partial folders of `path` whose processes, of this machine, are no more."""
     head, tail = f".{path.name}.{socket.gethostname()}.", ".partial"
-    if not Path("/proc/self").exists():
-        return  # who is alive cannot be told
+    if not path.parent.is_dir() or not Path("/proc/self").exists():
+        return  # in the second case, who is alive cannot be told
     for name in os.listdir(path.parent):
         number = name[len(head) : -len(tail)]
         is_partial = name.startswith(head) and name.endswith(tail) and number.isdecimal()
         if is_partial and not Path(f"/proc/{number}").exists():
-            yield path.with_name(name)
+            shutil.rmtree(path.with_name(name), ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tracrlab.errors import TracrLabError
-from tracrlab.files import abandoned, partial_path, refused, sha256, sync_folder
+from tracrlab.files import partial_folder, refused, sha256, sync_folder
 from tracrlab.sealing import BLANK_SEAL, check_seal, seal
 
 CHECKSUMS = "checksums.json"
@@ -30,26 +30,17 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
       TracrLabError: where the machine refuses: no space, no permission, a limit.
     """
     path = Path(path)
-    temporary = partial_path(path)
-    with refused(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for left in abandoned(path):
-            shutil.rmtree(left, ignore_errors=True)
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        try:
-            yield temporary
-            _write_checksums(temporary)
-            for file in _files(temporary):
-                with open(file, "rb+") as handle:
-                    os.fsync(handle.fileno())
-            if path.is_dir():
-                _exchange(temporary, path)
-            else:
-                os.replace(temporary, path)
-            sync_folder(path.parent)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with refused(path), partial_folder(path) as temporary:
+        yield temporary
+        _write_checksums(temporary)
+        for file in _files(temporary):
+            with open(file, "rb+") as handle:
+                os.fsync(handle.fileno())
+        if path.is_dir():
+            _exchange(temporary, path)
+        else:
+            os.replace(temporary, path)
+        sync_folder(path.parent)
 
 
 def check_folder(folder: str | Path) -> None:

@@ -266,7 +266,8 @@ def main(name: str, folder: Path, sizes: int) -> dict[str, int]:
         counts["new" if writer.read(path) == NEW else "old"] += 1
         writer.write(path, NEW)
         assert writer.read(path) == NEW
-        assert not list(folder.rglob("*.partial")), "a killed writer's file is left"
+        hidden = [path.name for path in folder.rglob(".*")]
+        assert not hidden, f"a killed writer's files are left: {hidden}"
         return True
 
     while killed("steps", lambda: die_at_step(counts["steps"])):
