@@ -61,10 +61,11 @@ def side_by_side(teachers: list, method, making) -> list:
 
 
 def one_at_a_time(teachers: list, students: dict, method, making) -> None:
-    """The same models as a plain loop over them makes them.
+    """The same models as a plain loop over them makes them: by training alone.
 
     Each from the same start, with the same loss and for as many steps as its student took, but in
-    its own exact sizes: its update is compiled for it, and called step by step.
+    its own exact sizes: its update is compiled for it, and called step by step. Where the student
+    was solved for, the loop trains until its own is right, or to the last step of a refinement.
     """
     from tracrlab.students.refining import Refinement
 
@@ -75,22 +76,27 @@ def one_at_a_time(teachers: list, students: dict, method, making) -> None:
         parameters = _trained_alone(own, method, making.training, first)
         if student.refined:
             second = Refinement(method, {teacher.id: parameters})
-            _trained_alone(own, second, making.refinement, student.steps - first)
+            steps = student.steps - first
+            _trained_alone(own, second, making.refinement, steps or making.refinement.steps)
 
 
 def _trained_alone(teacher, method, training, steps: int) -> dict:
-    """Parameters after a number of steps."""
+    """Parameters after a number of steps, or from when a refinement is right."""
     import jax
     import jax.numpy as jnp
     import numpy as np
     import optax
 
+    from tracrlab.compiler.verification import verify
     from tracrlab.students.making import all_inputs
+    from tracrlab.students.refining import Refinement
     from tracrlab.students.stepping import B1, B2, loss_of, rate_of
     from tracrlab.students.transformer import embed, run
 
     settings = replace(training, trained=method.trained, steps=max(training.steps, steps))
-    job = method.job(teacher, _exact_shape(teacher, method))
+    shape = _exact_shape(teacher, method)
+    refines = isinstance(method, Refinement)
+    job = method.training_job(teacher, shape) if refines else method.job(teacher, shape)
     inputs = all_inputs(teacher)
     right_weights = jax.tree.map(jnp.asarray, job.teacher)
     optimizer = optax.chain(
@@ -116,9 +122,13 @@ def _trained_alone(teacher, method, training, steps: int) -> dict:
     parameters = jax.tree.map(jnp.asarray, job.parameters)
     state = optimizer.init(parameters)
     rng = np.random.default_rng(teacher.id)
-    for _ in range(steps):
+    for step in range(steps):
         rows = rng.integers(len(inputs.codes), size=settings.batch)
         parameters, state = update(parameters, state, inputs.codes[rows], inputs.lengths[rows])
+        if refines and (step + 1) % settings.chunk == 0:
+            found, _ = method.finished(teacher, jax.tree.map(np.asarray, parameters))
+            if verify(teacher.read_as(found), teacher.table).passed:
+                break
     return {name: np.asarray(value) for name, value in parameters.items()}
 
 

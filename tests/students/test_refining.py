@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.students.conftest import teachers
+from tracrlab.compiler.forward import forward
 from tracrlab.students.checkpoints import Checkpoint
 from tracrlab.students.compressing import Compression
 from tracrlab.students.enlarging import balanced, enlarged
@@ -20,6 +21,8 @@ from tracrlab.students.transformer import embed, run
 TRAINING = TrainingSettings(steps=20, chunk=20, lanes=2, batch=16, pool=64)
 REFINEMENT = replace(TRAINING, steps=160)
 COMPRESSION = Compression(0.5, "random", refined=True)
+#: So narrow that one of the three, or two, have no solution and are trained.
+NARROW = Compression(0.15, "random", refined=True)
 
 
 def shape_of(chosen, method=COMPRESSION):
@@ -53,26 +56,40 @@ def refined():
     return in_id_order(made())
 
 
-def test_refinement_starts_at_the_function_of_w_alone():
+def test_training_starts_at_the_function_of_w_alone():
     chosen = teachers(3)
-    shape, inputs = shape_of(chosen), all_inputs(chosen[0])
+    inputs = all_inputs(chosen[0])
     visible = np.arange(inputs.codes.shape[1]) < inputs.lengths[:, None]
     for one in chosen:
-        start = COMPRESSION.job(one, shape).parameters
-        folded, readout = COMPRESSION.finished(COMPRESSION.teacher(one), start)
+        start = COMPRESSION.job(one, shape_of(chosen)).parameters
+        folded, readout = COMPRESSION.finished(one, start)
         method = Refinement(COMPRESSION, {one.id: start})
-        job = method.job(COMPRESSION.teacher(one), shape)
-        weights = student_weights(job.parameters, job.teacher, method.trained)
-        given = run(weights, embed(weights, inputs.codes), inputs.lengths, causal=inputs.causal)
+        weights, same = method.folded(one)
+        architecture = method.student_architecture(one.model.architecture)
+        assert {name: value.shape for name, value in weights.items()} == dict(architecture.shapes)
+        given = forward(architecture, weights, inputs.codes, inputs.lengths)[visible]
         wanted = folded.logits(inputs.codes, inputs.lengths)[visible]
-        logits = np.asarray(given.logits)[..., : wanted.shape[-1]][visible]
-        assert logits == pytest.approx(wanted, abs=1e-4 * max(1, float(np.abs(wanted).max())))
-        model, same = method.finished(one, job.parameters)
+        assert given == pytest.approx(wanted, abs=1e-4 * max(1, float(np.abs(wanted).max())))
         assert same == pytest.approx(readout)
-        assert model.architecture.d_model == folded.architecture.d_model
-        assert model.logits(inputs.codes, inputs.lengths)[visible] == pytest.approx(
-            wanted, abs=1e-4 * max(1, float(np.abs(wanted).max()))
-        )
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.25])
+def test_a_solution_is_the_start_only_where_it_is_right(wrong, monkeypatch):
+    one = teachers(1)[0]
+    shape, inputs = shape_of([one]), all_inputs(one)
+    method = Refinement(COMPRESSION, {0: COMPRESSION.job(one, shape).parameters})
+    found = replace(method.solution(one), wrong=wrong)
+    monkeypatch.setattr(method, "solution", lambda teacher: found)
+    job = method.job(one, shape)
+    weights = student_weights(job.parameters, job.teacher, method.trained)
+    logits = run(weights, embed(weights, inputs.codes), inputs.lengths, causal=inputs.causal).logits
+    start = method.folded(one)[0] if wrong else found.weights
+    architecture = method.student_architecture(one.model.architecture)
+    wanted = forward(architecture, start, inputs.codes, inputs.lengths)
+    visible = np.arange(inputs.codes.shape[1]) < inputs.lengths[:, None]
+    given = np.asarray(logits)[..., : wanted.shape[-1]]
+    close = 1e-4 * max(1, float(np.abs(wanted[visible]).max()))
+    assert given[visible] == pytest.approx(wanted[visible], abs=close)
 
 
 def test_balancing_makes_the_two_sides_equal_and_changes_no_output():
@@ -120,7 +137,7 @@ def test_only_what_w_alone_leaves_is_refined_and_only_for_the_better(alone, refi
         assert not before.refined
         if after.refined:
             assert after.rank > before.rank
-            assert before.steps < after.steps <= before.steps + REFINEMENT.steps
+            assert before.steps <= after.steps <= before.steps + REFINEMENT.steps
             assert after.outcome in ("exact_refined", "accepted_refined")
         else:
             assert after.steps == before.steps
@@ -135,9 +152,24 @@ def test_an_exact_start_is_not_refined():
     assert student.outcome == "exact"
 
 
+@pytest.fixture(scope="module")
+def narrow():
+    return in_id_order(made(method=NARROW))
+
+
+def test_what_solving_leaves_is_trained_and_may_be_refused(narrow):
+    one = teachers(2)[1]
+    start = NARROW.job(one, shape_of([one], NARROW)).parameters
+    assert Refinement(NARROW, {1: start}).solution(one).wrong > 0
+    first, left, third = narrow
+    assert (first.exact, first.refined, first.steps) == (True, True, TRAINING.steps)
+    assert third.refined
+    assert left.refusal
+
+
 @pytest.mark.parametrize("chunks", [1, 4, 6])
 def test_a_job_that_is_killed_in_either_training_ends_as_if_it_had_not_been(
-    refined, tmp_path, chunks
+    narrow, tmp_path, chunks
 ):
     path, looks = tmp_path / "state", 0
 
@@ -157,11 +189,11 @@ def test_a_job_that_is_killed_in_either_training_ends_as_if_it_had_not_been(
         return checkpoint
 
     with pytest.raises(KeyboardInterrupt):
-        made(checkpoint=kept())
+        made(checkpoint=kept(), method=NARROW)
     assert (tmp_path / "state.refinement").exists() == (chunks > 2)
     checkpoint = Checkpoint(path, "settings")
-    resumed = in_id_order(made(checkpoint=checkpoint))
-    for student, whole in zip(resumed, refined, strict=True):
+    resumed = in_id_order(made(checkpoint=checkpoint, method=NARROW))
+    for student, whole in zip(resumed, narrow, strict=True):
         assert (student.steps, student.refined) == (whole.steps, whole.refined)
         for name, value in student.model.weights.items():
             assert np.array_equal(value, whole.model.weights[name]), name

@@ -110,7 +110,7 @@ def test_refined_rows_say_so_and_verify(standard, tmp_path):
     )
     assert rows
     for row in rows:
-        assert row["steps"] > 20
+        assert 20 <= row["steps"] <= 220
         assert min(row["mlp_hidden"]) >= 32, "a refined student has the layers of a natural one"
         assert row["d_model"] == -(-row["teacher_d_model"] // 2)
 

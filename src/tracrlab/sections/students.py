@@ -57,13 +57,16 @@ class CompressionTraining(StudentTraining):
 
 
 class RefinementTraining(Section):
-    """How every weight is trained on after W; all else as in `training`."""
+    """How every weight is changed after W: solved for, then trained on; else as in `training`."""
 
     steps: int = Field(
-        1600, ge=0, description="most steps; 0 leaves what W alone gives, the papers' method"
+        800,
+        ge=0,
+        description="most steps where solving makes no exact student; 0 leaves what W alone gives, "
+        "the papers' method, and solves nothing",
     )
     cycles: Count = Field(
-        2, description="parts of the steps that each have a schedule of their own"
+        1, description="parts of the steps that each have a schedule of their own"
     )
     learning_rate: float = Field(1e-2, gt=0, description="peak of the schedule")
 
@@ -100,7 +103,7 @@ class CompressedZoo(StudentZoo):
 
     training: CompressionTraining = Field(CompressionTraining(), description="how W is trained")
     refinement: RefinementTraining = Field(
-        RefinementTraining(), description="the training of every weight that may follow"
+        RefinementTraining(), description="what changes every weight, and may follow"
     )
     start: Literal["data", "random"] = Field(
         "data", description="start of W: from second moments of the data, or random orthonormal"

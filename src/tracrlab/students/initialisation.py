@@ -58,7 +58,7 @@ class ReadError:
     def of_trace(cls, model: CompiledModel, trace: Trace, visible: np.ndarray) -> ReadError:
         """From a run of a teacher, at the positions that are visible, bool [inputs, positions]."""
         streams, readers = [], []
-        for number, reader in _readers(model, trace, visible):
+        for number, reader in weighed_readers(model, trace, visible):
             stream = trace.residuals[number][visible].astype(np.float64)
             streams.append(stream.T @ stream / len(stream))
             readers.append(reader.astype(np.float64) @ reader.T)
@@ -88,7 +88,7 @@ def softened(model: CompiledModel, table: TruthTable) -> CompiledModel:
     return soft if verify(soft, table).passed else model
 
 
-def _readers(
+def weighed_readers(
     model: CompiledModel, trace: Trace, visible: np.ndarray
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Half-layer whose input is read, and the weighed columns it is read with."""

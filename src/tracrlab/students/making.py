@@ -100,16 +100,24 @@ def make(
     }
     refinement = Refinement(method, starts)
     second = replace(making, training=making.refinement)
-    remaining = [teacher for teacher in teachers if teacher.id in starts]
-    chosen: dict[int, bool] = {}
-    for student, state in _trained(remaining, shape, refinement, second, saved.of_refinement()):
+    remaining = {teacher.id: teacher for teacher in teachers if teacher.id in starts}
+    trained_is_best: dict[int, bool] = {}
+    for student, state in _trained(
+        list(remaining.values()), shape, refinement, second, saved.of_refinement()
+    ):
         alone, _ = left_over[student.id]
+        trained = replace(student, refined=True, steps=alone.steps + state.steps)
+        if student.snapshot:
+            if trained_is_best[student.id]:
+                yield trained
+            continue
+        candidates = [alone, trained]
+        if not (alone.rank or trained.rank):
+            candidates.append(_solved(remaining[student.id], refinement, making, alone.steps))
         # A refinement that gained nothing is not stored: W alone is the purer model.
-        better = chosen.setdefault(student.id, student.rank > alone.rank)
-        if better:
-            yield replace(student, refined=True, steps=alone.steps + state.steps)
-        elif not student.snapshot:
-            yield alone
+        best = max(candidates, key=lambda one: one.rank)
+        trained_is_best[student.id] = best is trained
+        yield best
     yield from (alone for id_, (alone, _) in left_over.items() if id_ not in starts)
 
 
@@ -170,12 +178,28 @@ def _student(
     teacher: Teacher, method: Method, making: Making, state: Trained, snapshot: int
 ) -> Student:
     """The student that a state is, judged."""
-    model, readout = method.finished(teacher, state.parameters)
+    found = method.finished(teacher, state.parameters)
+    return _judged(teacher, found, making, state.steps, snapshot)
+
+
+def _solved(teacher: Teacher, refinement: Refinement, making: Making, steps: int) -> Student:
+    """The student that solving gives, judged; for one that training made no better."""
+    own = refinement.teacher(teacher)
+    return replace(_judged(own, refinement.solved(own), making, steps, 0), refined=True)
+
+
+def _judged(
+    teacher: Teacher,
+    found: tuple[CompiledModel, np.ndarray],
+    making: Making,
+    steps: int,
+    snapshot: int,
+) -> Student:
+    model, readout = found
     if making.rotate:
-        rng = np.random.default_rng([making.training.seed, state.id, snapshot])
+        rng = np.random.default_rng([making.training.seed, teacher.id, snapshot])
         model, readout = rotate(model, readout, rng)
-    inputs = all_inputs(teacher)
-    return judge(teacher, model, readout, inputs, steps=state.steps, snapshot=snapshot)
+    return judge(teacher, model, readout, all_inputs(teacher), steps=steps, snapshot=snapshot)
 
 
 def _may_be_exact(teacher: Teacher, method: Method, state: Trained) -> bool:

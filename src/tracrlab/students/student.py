@@ -8,7 +8,7 @@ import numpy as np
 
 from tracrlab.compiler.forward import Trace, forward
 from tracrlab.compiler.model import CompiledModel
-from tracrlab.compiler.verification import Verification, verify
+from tracrlab.compiler.verification import TOLERANCE, Verification, verify
 from tracrlab.rasp.program import CATEGORICAL
 from tracrlab.rasp.truth_table import TruthTable
 from tracrlab.students.losses import mean_square
@@ -92,11 +92,16 @@ class Teacher:
 
     @property
     def tolerance(self) -> float:
-        """Half the least distance of two output numbers, at most 1/2; 0 for categorical output."""
+        """Half the least distance of two output numbers, at most 1/2; 0 for categorical output.
+
+        Numbers that verification does not tell apart are one: sums that are equal but for rounding.
+        """
         if self.model.output_encoding == CATEGORICAL:
             return 0.0
         values = np.unique(np.array(self.table.output.values, dtype=np.float64))
-        return float(min(1.0, np.diff(values).min()) / 2) if len(values) > 1 else 0.5
+        gaps = np.diff(values)
+        gaps = gaps[gaps > TOLERANCE * np.maximum(1, np.abs(values[1:]))]
+        return float(gaps.min(initial=1.0)) / 2
 
     @property
     def wanted(self) -> np.ndarray:
