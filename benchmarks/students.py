@@ -168,7 +168,8 @@ def _shape(teacher, method):
 
 def main() -> None:
     """Prints the table."""
-    os.environ["NPROC"] = "1"  # XLA's threads: a job of the workflow has one
+    # The threads of XLA and of numpy: a job of the workflow has one.
+    os.environ |= {"NPROC": "1", "OMP_NUM_THREADS": "1"}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=int, default=192)
     parser.add_argument("--alone", type=int, default=6, help="models of the one-at-a-time loop")
