@@ -16,7 +16,6 @@ from tracrlab.students.sizes import uniform, width_of
 from tracrlab.students.solving import (
     free_read_error,
     free_reading,
-    ridge_solution,
     solved,
 )
 from tracrlab.students.student import judge
@@ -133,13 +132,3 @@ def test_free_reads_lose_no_more_than_tied_ones(chosen):
         before, after = (free_read_error(error, each)[0] for each in (write, free))
         assert after < before / 2
         assert before <= error(write)[0]
-
-
-def test_ridge_by_hand():
-    """Features (1, 2) and targets (2, 4): with a ridge of 1 over a mean square of 5, 10 / 10."""
-    features, target = np.array([[1.0], [2.0]]), np.array([[2.0], [4.0]])
-    assert ridge_solution(features, target, 0)[0, 0] == pytest.approx(2)
-    assert ridge_solution(features, target, 1)[0, 0] == pytest.approx(1)
-    # A feature that is always 0 maps to nothing.
-    empty = np.hstack([features, np.zeros((2, 1))])
-    assert ridge_solution(empty, target, 1e-7)[:, 0] == pytest.approx([2, 0], abs=1e-5)

@@ -29,6 +29,7 @@ from tracrlab.rasp.program import CATEGORICAL
 from tracrlab.students.enlarging import balanced, enlarged
 from tracrlab.students.folding import fold
 from tracrlab.students.initialisation import SOFTNESS, ReadError, spectral_starts
+from tracrlab.students.ridge import ridge_solution
 from tracrlab.students.sizes import uniform, width_of
 
 #: Share of compiled models that stay as they are.
@@ -173,25 +174,12 @@ def _solve(
         own = features[inputs.seen]
         target = (wanted[half + 1] - wanted[half])[inputs.seen]
         scale = float(np.mean(np.square(own))) + 1e-12
-        solved = _noisy(_solved(own, target, ridge), noise, rng)
+        solved = _noisy(ridge_solution(own, target, ridge), noise, rng)
         if not target.any():
             reach = np.float32(idle * size / np.sqrt(scale * len(solved)))
             solved += reach * rng.standard_normal(solved.shape, dtype=np.float32)
         weights[name] = solved
         stream = stream + features @ solved
-
-
-def _solved(features: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarray:
-    """The matrix that makes targets [points, width] of features [points, features], by ridge.
-
-    Args:
-      features: what is mapped.
-      target: to what.
-      ridge: over the mean square of a feature.
-    """
-    moments = (features.T @ features).astype(np.float64)
-    moments[np.diag_indices_from(moments)] += ridge * max(np.trace(moments) / len(moments), 1e-12)
-    return np.linalg.solve(moments, features.T @ target).astype(np.float32)
 
 
 def _noisy(matrix: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:

@@ -26,6 +26,7 @@ from tracrlab.compiler.verification import BATCH, compare_outputs, covering_inpu
 from tracrlab.students.enlarging import balanced, enlarged
 from tracrlab.students.folding import fold
 from tracrlab.students.initialisation import ReadError, spectral_starts, weighed_readers
+from tracrlab.students.ridge import ridge_solution
 from tracrlab.students.student import Teacher
 
 #: Iterations of the minimiser that looks for a W.
@@ -207,19 +208,6 @@ def free_read_error(error: ReadError, compression: np.ndarray) -> tuple[float, n
     lost = np.vdot(readers, streams) - np.vdot(weighed, seen.swapaxes(1, 2))
     gradient = seen @ (weighed @ read.swapaxes(1, 2)) - streams @ weighed.swapaxes(1, 2)
     return float(lost), 2 * gradient.sum(axis=0)
-
-
-def ridge_solution(features: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarray:
-    """The matrix that makes targets [points, width] of features [points, features].
-
-    Args:
-      features: what is mapped.
-      target: to what.
-      ridge: over the mean square of a feature.
-    """
-    moments = (features.T @ features).astype(np.float64)
-    moments[np.diag_indices_from(moments)] += ridge * max(np.trace(moments) / len(moments), 1e-12)
-    return np.linalg.solve(moments, features.T @ target).astype(np.float32)
 
 
 def _wrong_inputs(
