@@ -68,10 +68,12 @@ def plain_student(model, matrix, codes, length):
             value = read @ weights[prefix + "attn/value"][:, values]
             for at in range(len(codes)):
                 seen = min(length, at + 1) if sizes.causal else length
-                logits = key[:seen] @ query[at] / np.sqrt(layer.key_size)
+                # Not `@`: BLAS may read the vector that it has yet to write, and warn of it.
+                logits = np.einsum("kd,d->k", key[:seen], query[at]) / np.sqrt(layer.key_size)
                 pattern = np.exp(logits - logits.max())
                 pattern /= pattern.sum()
-                attended[at] += pattern @ value[:seen] @ weights[prefix + "attn/linear"][values]
+                mixed = np.einsum("k,kv->v", pattern, value[:seen])
+                attended[at] += np.einsum("v,vd->d", mixed, weights[prefix + "attn/linear"][values])
         stream = stream + attended @ matrix
         computed = np.zeros_like(read)
         if layer.mlp_hidden:
