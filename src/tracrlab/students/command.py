@@ -21,7 +21,10 @@ RatioOption = Annotated[float, typer.Option(help="Width of the student over that
 StepsOption = Annotated[int, typer.Option(help="Most training steps.")]
 RefinementOption = Annotated[
     int,
-    typer.Option(help="Most further steps of all weights if W alone is not exact; 0: W alone."),
+    typer.Option(
+        help="Most further steps of all weights, which are solved for first, if W alone is not "
+        "exact; 0: W alone."
+    ),
 ]
 SeedOption = Annotated[int, typer.Option(help="Root of the random numbers.")]
 
