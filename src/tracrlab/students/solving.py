@@ -70,9 +70,10 @@ def solved(
     """
     reads = _Reads.of(teacher)
     spectral = spectral_starts(reads.error(), write.shape[1])
+    even = replace(teacher, model=balanced(teacher.model))
     best: Solution | None = None
     for start in (write, *spectral):
-        for solution in _solutions(teacher, reads.writes(start), architecture, rng):
+        for solution in _solutions(even, reads.writes(start), architecture, rng):
             if best is None or solution.wrong < best.wrong:
                 best = solution
         if not best.wrong:
@@ -86,8 +87,11 @@ def _solutions(
     architecture: Architecture,
     rng: np.random.Generator,
 ) -> Iterator[Solution]:
-    """Solutions in one stream, each with inputs that the one before it got wrong."""
-    start = enlarged(fold(balanced(teacher.model), writes[0]), architecture, rng)
+    """Solutions in one stream, each with inputs that the one before it got wrong.
+
+    The teacher is a balanced one, here and below.
+    """
+    start = enlarged(fold(teacher.model, writes[0]), architecture, rng)
     rows = covering_inputs(teacher.table, FIRST_INPUTS)
     lowest, since = np.inf, 0
     for _ in range(ROUNDS):
@@ -162,13 +166,12 @@ class _Reads:
         return found
 
 
-def free_reading(error: ReadError, start: np.ndarray, iterations: int = ITERATIONS) -> np.ndarray:
+def free_reading(error: ReadError, start: np.ndarray) -> np.ndarray:
     """The W from which reads that are free, and not W^T, lose least; orthonormal columns.
 
     Args:
       error: what is read, and from which streams.
-      start: the W that the minimiser begins with [D, width].
-      iterations: of the minimiser, L-BFGS.
+      start: the W that the minimiser, L-BFGS, begins with [D, width].
     """
     shape = start.shape
 
@@ -181,7 +184,7 @@ def free_reading(error: ReadError, start: np.ndarray, iterations: int = ITERATIO
         start.ravel().astype(np.float64),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": iterations},
+        options={"maxiter": ITERATIONS},
     )
     return np.linalg.qr(found.x.reshape(shape))[0].astype(np.float32)
 
@@ -247,7 +250,7 @@ def _swept(
     Returns:
       weights and readout.
     """
-    model, own = balanced(teacher.model), teacher.model.architecture
+    model, own = teacher.model, teacher.model.architecture
     codes, lengths = model_inputs(model, teacher.table.domain, rows)
     seen = np.arange(codes.shape[1]) < lengths[:, None]
     hidden_from = masked_keys(codes.shape[1], lengths, to.causal)
