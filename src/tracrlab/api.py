@@ -122,6 +122,7 @@ def decompile(
     beams: int = 8,
     most_beams: int = 128,
     repairs: int = 3,
+    endings: int = 256,
     device: str = "cpu",
 ) -> Answer:
     """Writes the program of a model from its weights, and runs it beside the model.
@@ -139,6 +140,8 @@ def decompile(
       most_beams: most candidates, where none of fewer is verified.
       repairs: rounds in which, where none is verified still, tokens of those that came closest are
         exchanged.
+      endings: programs that are run, where none is verified still, of those that end in what the
+        candidates compute.
       device: where the meta-model runs: cpu or cuda.
 
     Returns:
@@ -154,7 +157,7 @@ def decompile(
 
     if not isinstance(model, CompiledModel):
         model = CompiledModel.load(model)
-    search = Search(beams, max(beams, most_beams), repairs)
+    search = Search(beams, max(beams, most_beams), repairs, endings)
     (answer,) = Decompiler.load(decompiler or SHIPPED, device).decompile([model], search)
     return answer
 

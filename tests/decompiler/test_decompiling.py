@@ -92,13 +92,14 @@ def test_the_search_widens_where_nothing_is_verified(description):
 @pytest.mark.parametrize(
     "description", [TOKENS, CIRCUITS, LINES], ids=["tokens", "circuits", "lines"]
 )
-def test_repairs_never_make_the_answer_worse(description):
-    """Of every method, and of a model over letters, whose candidates are translated."""
+@pytest.mark.parametrize("more_search", [Search(2, 2, repairs=2), Search(2, 2, endings=64)])
+def test_more_search_never_makes_the_answer_worse(description, more_search):
+    """Repairs and endings, of every method and of a model over letters."""
     decompiler = Decompiler(Trained(build(description).eval(), description))
     letters = compile_table(evaluate(Program.from_text(LETTERS), Domain(("a", "b"), 3)))
     models = [*MODELS, letters]
     plain = decompiler.decompile(models, Search(2, 2))
-    repaired = decompiler.decompile(models, Search(2, 2, repairs=2))
+    repaired = decompiler.decompile(models, more_search)
     more = 0
     for first, second in zip(plain, repaired, strict=True):
         assert second.tried >= first.tried

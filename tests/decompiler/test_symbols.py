@@ -155,3 +155,12 @@ def test_models_over_letters_and_numbers_are_read_together():
         [alone] = decompiler.decompile([model], Search(4, 8))
         assert (answer.program, answer.check) == (alone.program, alone.check)
         assert answer.check.agreement == Checker(model).check(answer.program).agreement
+
+
+@pytest.mark.parametrize(
+    "text", [BY_HAND.format(last=1, one=2), "v1 = Map(not x, tokens)", "v1 = Map(x == 1, indices)"]
+)
+def test_what_is_translated_back_translates_to_the_same(text):
+    numbering = Numbering.of(of("v1 = Map(x, tokens)"))
+    own = numbering.translated(Program.from_text(text))
+    assert numbering.translated(numbering.untranslated(own)) == own

@@ -8,7 +8,7 @@ import pytest
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp import Domain, Program, evaluate
 from tracrlab.rasp.presets import (
-    _ON_ARRAYS,
+    ARRAY_FUNCTIONS,
     PRESETS,
     constants,
     map_menu,
@@ -159,7 +159,7 @@ def _drawn_on_arrays():
         )
         for template in templates
     }
-    return sorted((op, template) for op, template in drawn if template in _ON_ARRAYS)
+    return sorted((op, template) for op, template in drawn if template in ARRAY_FUNCTIONS)
 
 
 @pytest.mark.parametrize(("op", "template"), _drawn_on_arrays())
@@ -171,7 +171,7 @@ def test_templates_on_arrays_agree_with_the_functions_themselves(op, template):
         columns = [(x,) for x in values] if op == MAP else [(x, y) for x in values for y in values]
         arrays = [np.array(column, dtype=float) for column in zip(*columns, strict=True)]
         wanted = [float(function(*row)) for row in columns]
-        assert _ON_ARRAYS[template](*arrays, *arguments).astype(float).tolist() == wanted
+        assert ARRAY_FUNCTIONS[template](*arrays, *arguments).astype(float).tolist() == wanted
 
 
 def test_domain_of_the_settings():

@@ -33,6 +33,7 @@ from tracrlab.compiler.verification import (
     read_outputs,
     wrong_outputs,
 )
+from tracrlab.decompiler.endings import Goal, Numbers
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
 from tracrlab.rasp.program import CATEGORICAL, FIRST_OP, Op, Program, function_key
@@ -167,6 +168,14 @@ class Checker:
     def check(self, program: Program) -> Check:
         """Executes a candidate."""
         return self._check(program, *self._run(program))
+
+    def goal(self) -> Goal:
+        """What the model says on a sample of the inputs."""
+        numbers, encoding = Numbers(), self.model.output_encoding
+        said = self._said
+        if encoding == CATEGORICAL:
+            said = numbers.of(self.model.output_values)[said]
+        return Goal.sampled(self.domain, said, encoding, numbers)
 
     def settles(self, check: Check) -> bool:
         """Whether the search may end: verified, and the program itself as far as one can tell."""

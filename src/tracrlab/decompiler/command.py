@@ -36,6 +36,14 @@ def decompile(
             "are exchanged.",
         ),
     ] = 3,
+    endings: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Programs that are run, where none is verified still, of those that end in what "
+            "the candidates compute.",
+        ),
+    ] = 256,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     device: DeviceOption = "cpu",
 ) -> None:
@@ -51,7 +59,7 @@ def decompile(
     from tracrlab.decompiler.decompiling import SHIPPED, Decompiler, Search
 
     loaded = CompiledModel.load(model)
-    search = Search(beams, max(beams, most_beams), repairs)
+    search = Search(beams, max(beams, most_beams), repairs, endings)
     [answer] = Decompiler.load(decompiler or SHIPPED, device).decompile([loaded], search)
     record = _record(answer)
     print(json.dumps(record) if as_json else _text(record))

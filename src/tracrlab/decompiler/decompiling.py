@@ -18,12 +18,14 @@ import torch
 
 from tracrlab.compiler.model import CompiledModel
 from tracrlab.decompiler.checking import NONE, Candidate, Check, Checker, rank
+from tracrlab.decompiler.endings import likeliest_endings
 from tracrlab.decompiler.grammar import Grammar
 from tracrlab.decompiler.model_folder import Trained, load
 from tracrlab.decompiler.proposing import Proposals, check_size, read
 from tracrlab.decompiler.repairing import best_seeds
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
+from tracrlab.rasp.presets import preset
 from tracrlab.rasp.program import Program
 
 #: The decompiler that comes with the package.
@@ -41,12 +43,15 @@ class Search:
       most_beams: the widest search where none of them is verified.
       repairs: rounds in which, where none is verified still, the candidates that came closest
         have each token exchanged (`tracrlab.decompiler.repairing`).
+      endings: the most programs that are executed, after that, which end in what the candidates
+        compute (`tracrlab.decompiler.endings`).
       verify: whether candidates are executed against the weights at all.
     """
 
     beams: int = 4
     most_beams: int = 64
     repairs: int = 0
+    endings: int = 0
     verify: bool = True
 
     def __post_init__(self) -> None:
@@ -152,10 +157,25 @@ class Decompiler:
         _widen(proposals, trials, search)
         for row, trial in enumerate(trials):
             _repair(proposals, row, trial, search.repairs)
+            if search.endings and not trial.settled:
+                self._end(proposals, row, trial, search.endings)
         return [
             Answer(line, one, trial.chosen, trial.check or _NO_PROGRAM, len(trial.seen))
             for line, one, trial in zip(lines, first, trials, strict=True)
         ]
+
+    def _end(self, proposals: Proposals, row: int, trial: _Trial, count: int) -> None:
+        """Executes what ends in what the candidates compute, the likeliest first."""
+        trial.execute(
+            likeliest_endings(
+                trial.checker.goal(),
+                [one for one, _ in trial.executed],
+                lambda programs: proposals.scored(row, programs),
+                preset(self.description.preset),
+                self.description.max_ops,
+                count,
+            )
+        )
 
 
 _NO_PROGRAM = Check(NONE, 0.0, 0, "the meta-model wrote no program")

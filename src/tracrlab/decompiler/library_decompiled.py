@@ -36,7 +36,7 @@ def library_decompiled(
       device: where it runs.
     """
     decompiler = Decompiler.load(folder, device)
-    search = Search(evaluation.beam, evaluation.most_beams, evaluation.repairs)
+    search = Search(evaluation.beam, evaluation.most_beams, evaluation.repairs, evaluation.endings)
     rows = []
     for entry, model, domain in _library_models():
         row: dict[str, Any] = {"method": name, "program": entry.name, "ops": len(entry.program)}

@@ -53,7 +53,7 @@ def predict(
     """
     decompiler = Decompiler.load(folder, device)
     evaluation = settings.evaluation
-    search = Search(evaluation.beam, evaluation.most_beams, evaluation.repairs)
+    search = Search(evaluation.beam, evaluation.most_beams, evaluation.repairs, evaluation.endings)
     rows = list(islice(_test_rows(manifest, settings.rows), evaluation.test_programs))
     if not rows:
         raise TracrLabError(

@@ -34,12 +34,16 @@ from tracrlab.decompiler.parameter_tokens import (
     pad_tokens,
 )
 from tracrlab.decompiler.program_encoding import line_form, pad_programs
-from tracrlab.decompiler.repairing import neighbours
+from tracrlab.decompiler.repairing import neighbours, valid
 from tracrlab.decompiler.symbols import Numbering
 from tracrlab.decompiler.token_tables import SIZE
 from tracrlab.decompiler.weight_blocks import BLOCK, encode_blocks
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.program import CATEGORICAL, Program
+from tracrlab.rasp.tokens import PAD
+
+#: Programs whose probabilities are computed at once.
+_SCORED_AT_ONCE = 64
 
 
 class Proposals(Protocol):
@@ -50,6 +54,12 @@ class Proposals(Protocol):
 
     def near(self, row: int, candidate: Candidate, count: int) -> list[Candidate]:
         """At most `count` candidates that are one token away from one of model `row`'s."""
+
+    def scored(self, row: int, programs: Sequence[Program]) -> list[Candidate]:
+        """Programs with their probabilities for model `row`, most probable first.
+
+        Those that the grammar does not allow are left out.
+        """
 
     def lines(self, first: Sequence[Candidate | None]) -> np.ndarray:
         """The meta-model's first answer as the thesis's lines, int64 [models, 15, 5].
@@ -83,6 +93,22 @@ class TokenProposals:
             return self._reading.along(prefixes, np.array([row]))[0]
 
         return _near(self._grammar, candidate, logits, count)
+
+    def scored(self, row: int, programs: Sequence[Program]) -> list[Candidate]:
+        found = []
+        for start in range(0, len(programs), _SCORED_AT_ONCE):
+            part = _allowed(self._grammar, programs[start : start + _SCORED_AT_ONCE])
+            if not part:
+                continue
+            tokens = pad_programs([program.tokens() for program in part])
+            logits = self._reading.along(tokens[:, :-1], np.full(len(part), row))
+            for program, scores, ids, allowed in zip(
+                part, logits, tokens[:, 1:], allowed_tokens(self._grammar, tokens), strict=True
+            ):
+                places = np.flatnonzero(ids != PAD)
+                log_probs = log_probabilities(scores[places], allowed[places])
+                found.append(Candidate(program, float(log_probs[places, ids[places]].sum())))
+        return sorted(found, key=lambda one: -one.log_probability)
 
     def lines(self, first: Sequence[Candidate | None]) -> np.ndarray:
         return line_form([one.program.tokens() if one else [] for one in first])
@@ -118,6 +144,10 @@ class LineProposals:
 
         return _near(self._grammar, candidate, even, count)
 
+    def scored(self, row: int, programs: Sequence[Program]) -> list[Candidate]:
+        score = float(self._log_probability[row])
+        return [Candidate(program, score) for program in _allowed(self._grammar, programs)]
+
     def lines(self, first: Sequence[Candidate | None]) -> np.ndarray:
         return self._lines
 
@@ -135,6 +165,14 @@ def _line_log_probability(logits: list[torch.Tensor], lines: torch.Tensor) -> to
     # At the end only that there is no further op counts.
     no_op = logits[0].log_softmax(dim=-1)[..., 0]
     return (total * used).sum(dim=1) + (no_op * ended).sum(dim=1)
+
+
+def _allowed(grammar: Grammar, programs: Sequence[Program]) -> list[Program]:
+    """Those of the programs that the grammar allows."""
+    if not programs:
+        return []
+    kept = valid(grammar, pad_programs([program.tokens() for program in programs]))
+    return [program for program, good in zip(programs, kept, strict=True) if good]
 
 
 def _near(
@@ -162,8 +200,16 @@ class OwnSymbolProposals:
         return [self._own(row, each) for row, each in zip(rows, found, strict=True)]
 
     def near(self, row: int, candidate: Candidate, count: int) -> list[Candidate]:
-        origin = replace(candidate, program=self._origins[row][candidate.program])
+        origin = replace(candidate, program=self._origin(row, candidate.program))
         return self._own(row, self._numbered.near(row, origin, count))
+
+    def scored(self, row: int, programs: Sequence[Program]) -> list[Candidate]:
+        origins = [self._origin(row, program) for program in programs]
+        return self._own(row, self._numbered.scored(row, origins))
+
+    def _origin(self, row: int, program: Program) -> Program:
+        """What was proposed, or would have been."""
+        return self._origins[row].get(program) or self._numberings[row].untranslated(program)
 
     def _own(self, row: int, found: Sequence[Candidate]) -> list[Candidate]:
         own = [replace(one, program=self._numberings[row].translated(one.program)) for one in found]

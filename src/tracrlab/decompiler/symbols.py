@@ -78,6 +78,22 @@ class Numbering:
             holds_symbols.append(_gives_symbols(op, given))
         return Program.of(ops, program.names)
 
+    def untranslated(self, program: Program) -> Program:
+        """A program over the symbols as one over the numbers, which translates to it.
+
+        Symbols among the constants become the numbers that they stand for.
+        """
+        number_of = {symbol: number for number, symbol in self.symbols.items()}
+
+        def numbered(function: Function | None) -> Function | None:
+            if not isinstance(function, Primitive):
+                return function
+            constants = tuple(number_of.get(one, one) for one in function.constants)
+            return replace(function, constants=constants)
+
+        ops = [op._replace(function=numbered(op.function)) for op in program.ops]
+        return Program.of(ops, program.names)
+
     def _function(self, function: Function | None) -> Function | None:
         """A function whose first operand holds symbols."""
         if not isinstance(function, Primitive):

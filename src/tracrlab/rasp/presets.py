@@ -223,7 +223,7 @@ def _menu(
         row: list[Primitive | None] = []
         for arguments in _constant_tuples(template, choices):
             function = Primitive(op, template, arguments)
-            if template in _ON_ARRAYS and numeric and all(map(is_number, arguments)):
+            if template in ARRAY_FUNCTIONS and numeric and all(map(is_number, arguments)):
                 results = _results_on_arrays(template, arrays, arguments)
             else:
                 results = _results(function, columns)
@@ -254,7 +254,7 @@ def _results_on_arrays(
     template: str, arrays: list[np.ndarray], arguments: tuple[Value, ...]
 ) -> bytes | None:
     """As `_results`, on numbers; the results' bytes stand for them."""
-    results = _ON_ARRAYS[template](*arrays, *arguments).astype(np.float64)
+    results = ARRAY_FUNCTIONS[template](*arrays, *arguments).astype(np.float64)
     if not np.isfinite(results).all() or (results == results[0]).all():
         return None
     return (results + 0.0).tobytes()  # one zero
@@ -276,7 +276,7 @@ _BINARY_ON_ARRAYS: dict[str, Callable[..., np.ndarray]] = {
 
 #: What templates give on arrays of numbers; the same as the functions themselves (a test sees to
 #: it), many times faster.
-_ON_ARRAYS: dict[str, Callable[..., np.ndarray]] = {
+ARRAY_FUNCTIONS: dict[str, Callable[..., np.ndarray]] = {
     "x": lambda x: x,
     "not x": lambda x: x == 0,
     "c - x": lambda x, c: c - x,

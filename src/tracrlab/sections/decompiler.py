@@ -177,6 +177,12 @@ class Evaluation(Section):
         description="rounds in which, where none is verified still, tokens of those that came "
         "closest are exchanged",
     )
+    endings: int = Field(
+        256,
+        ge=0,
+        description="programs that are run, where none is verified still, of those that end in "
+        "what the candidates compute; 0: none",
+    )
     examples: Count = Field(4, description="programs in the picture of predicted and true ones")
 
     @model_validator(mode="after")
