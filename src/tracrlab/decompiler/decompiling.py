@@ -156,9 +156,9 @@ class Decompiler:
             trial.execute(candidates)
         _widen(proposals, trials, search)
         for row, trial in enumerate(trials):
+            self._end(proposals, row, trial, search.endings)
             _repair(proposals, row, trial, search.repairs)
-            if search.endings and not trial.settled:
-                self._end(proposals, row, trial, search.endings)
+            self._end(proposals, row, trial, search.endings)
         return [
             Answer(line, one, trial.chosen, trial.check or _NO_PROGRAM, len(trial.seen))
             for line, one, trial in zip(lines, first, trials, strict=True)
@@ -166,6 +166,8 @@ class Decompiler:
 
     def _end(self, proposals: Proposals, row: int, trial: _Trial, count: int) -> None:
         """Executes what ends in what the candidates compute, the likeliest first."""
+        if trial.settled or not count:
+            return
         trial.execute(
             likeliest_endings(
                 trial.checker.goal(),

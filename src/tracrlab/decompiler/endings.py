@@ -11,6 +11,7 @@ no arithmetic reaches, and so does None.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -58,6 +59,8 @@ _WIDE, _NARROW = (320, 128), (56, 40)
 _COMPARED, _KEPT = 24, 8000
 #: Constants of a Map, the smallest of the values that are there.
 _CONSTANTS = 16
+#: Ways to compute what is in the bank that are looked for, of each.
+_WAYS = 16
 #: Rounds in which ops are exchanged for others that compute the same, and of how many programs.
 _EXCHANGES, _EXCHANGED = 2, 16
 #: Numbers that are computed at once, about.
@@ -170,6 +173,11 @@ class Bank:
         for number in {one for one in numbers[FIRST_OP:] if one is not None}:
             self.likely[number] = float(np.logaddexp(self.likely[number], log_probability))
         return numbers[-1]
+
+    def offer(self, step: Step) -> None:
+        """Adds an op on numbers of the bank, which may be another way to compute one of them."""
+        if all(isinstance(one, int) for one in step.operands):
+            self._added(Op(step.kind, (), step.function, step.encoding), step.operands)
 
     def rewritten(self, program: Program) -> list[Program]:
         """Programs with one op exchanged for another that computes the same on the sample."""
@@ -428,8 +436,8 @@ class Endings:
             *self._right(self._aggregated(new, narrow[encoding], encoding)),
             *self._right(self._counted(self._known.joined(new), encoding)),
         ]
+        first = {one: self._first(narrow, known, new, one) for one in (CATEGORICAL, NUMERICAL)}
         if len(hits) < count:
-            first = {one: self._first(narrow, known, new, one) for one in (CATEGORICAL, NUMERICAL)}
             hits += self._right(self._mapped(first.values(), encoding))
             hits += self._right(self._paired(first[encoding], narrow[encoding], encoding))
             hits += self._right(self._aggregated(known, first[encoding], encoding))
@@ -621,16 +629,20 @@ class Endings:
         if self._goal.domain.causal:
             valid = valid & np.tri(self._mask.shape[1], dtype=bool).T
         whole = np.flatnonzero(~rows.none.any(axis=1)).tolist()
-        seen = {matrix.astype(bool).tobytes() for matrix in self._known.matrices}
+        seen = {matrix.astype(bool).tobytes(): 0 for matrix in self._known.matrices}
         steps, matrices = [], []
 
         def look(function: Primitive, key: int, query: int, selected: np.ndarray) -> None:
             matrix = selected & valid
             name = matrix.tobytes()
+            step = Step(SELECT, function, None, (rows.what[key], rows.what[query]))
             if name not in seen:
-                seen.add(name)
-                steps.append(Step(SELECT, function, None, (rows.what[key], rows.what[query])))
+                seen[name] = _WAYS
+                steps.append(step)
                 matrices.append(matrix)
+            elif seen[name] < _WAYS:
+                seen[name] += 1
+                self._bank.offer(step)
 
         for template in self._preset.predicates:
             for key in whole:
@@ -670,9 +682,14 @@ class Endings:
         block_of = np.repeat(np.arange(len(blocks)), [len(one) for one in kept])
         row_of = np.concatenate(kept)
         order = np.argsort(-likely, kind="stable")
-        names = _names(values)[order]
+        names, own_names = _names(values)[order], _names(own.values)
+        ways = Counter()
+        for one in np.flatnonzero(np.isin(names, own_names)).tolist():
+            ways[names[one]] += 1
+            if ways[names[one]] <= _WAYS:
+                self._bank.offer(blocks[block_of[order[one]]].step(int(row_of[order[one]])))
         _, first = np.unique(names, return_index=True)
-        first = np.sort(first[~np.isin(names[first], _names(own.values))])
+        first = np.sort(first[~np.isin(names[first], own_names)])
         chosen = order[first[np.ptp(values[order[first]], axis=1) > 0][:_KEPT]]
         steps = [blocks[block_of[one]].step(int(row_of[one])) for one in chosen]
         return _Rows(values[chosen], steps, likely[chosen], self._needs(steps), 1)
