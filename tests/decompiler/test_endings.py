@@ -273,7 +273,7 @@ def one_token_after_the_other(reading, ids):
 
 
 def test_scores_are_the_products_of_the_next_tokens():
-    """Of programs of several lengths at once, and most probable first; what is invalid is left out."""
+    """Of programs of several lengths at once, the most probable first."""
     found = proposals(compiled(0))
     programs = [sample(SETTINGS, 7, index).table.program for index in range(70)]
     scored = found.scored(0, programs)
