@@ -1,7 +1,9 @@
 # Trained decompilers on test programs and on the library: predictions, tables and pictures.
 
 #: How widely candidates are searched for.
-SEARCHED_WITH = tuple(f"decompiler.evaluation.{key}" for key in ("beam", "most_beams", "repairs", "endings"))
+SEARCHED_WITH = tuple(
+    f"decompiler.evaluation.{key}" for key in ("beam", "most_beams", "repairs", "endings")
+)
 
 
 rule predict_programs:
