@@ -43,8 +43,8 @@ class Search:
       most_beams: the widest search where none of them is verified.
       repairs: rounds in which, where none is verified still, the candidates that came closest
         have each token exchanged (`tracrlab.decompiler.repairing`).
-      endings: the most programs that are executed, after that, which end in what the candidates
-        compute (`tracrlab.decompiler.endings`).
+      endings: where none is verified, before repair and after it, the most programs that are
+        executed which end in what the candidates compute (`tracrlab.decompiler.endings`).
       verify: whether candidates are executed against the weights at all.
     """
 

@@ -147,7 +147,7 @@ class Bank:
       likely: log of the summed probability of the candidates that compute it, one for each number.
       before: for each number the ops that it needs, itself among them, as a set of bits; as few
         as are known.
-      ways: for each number all ops that compute it, likely ones first.
+      ways: for each number the ops that are known to compute it.
     """
 
     def __init__(self, domain: Domain):
