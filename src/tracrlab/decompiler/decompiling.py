@@ -157,8 +157,9 @@ class Decompiler:
         _widen(proposals, trials, search)
         for row, trial in enumerate(trials):
             self._end(proposals, row, trial, search.endings)
-            _repair(proposals, row, trial, search.repairs)
-            self._end(proposals, row, trial, search.endings)
+            if search.repairs:
+                _repair(proposals, row, trial, search.repairs)
+                self._end(proposals, row, trial, search.endings)
         return [
             Answer(line, one, trial.chosen, trial.check or _NO_PROGRAM, len(trial.seen))
             for line, one, trial in zip(lines, first, trials, strict=True)
