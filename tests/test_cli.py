@@ -86,6 +86,11 @@ def test_compress_a_model_file(tmp_path):
     assert "0 mismatches" in out_of("verify", small, "--inputs", "all")
     sentence = refused("compress", model, "--ratio", "0", "--out", small)
     assert "leaves no dimension of 17" in sentence
+    of_w_alone = ("compress", model, "--ratio", "0.4", "--steps", "50", "--out", small)
+    assert "exact" not in out_of(*of_w_alone)
+    assert "17 directions in 7, exact" in (text := out_of(*of_w_alone, "--refine"))
+    assert "50 steps, refined" in text
+    assert "0 mismatches" in out_of("verify", small, "--inputs", "all")
 
 
 def test_programs_from_text_file_and_python(tmp_path):

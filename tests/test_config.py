@@ -84,6 +84,10 @@ def test_shards_of_candidates_are_full(zoo, shards, program_shards, candidates):
         ({"zoo": 3}, "zoo is 3, but it takes a mapping of programs, ops, vocab,"),
         ({"figures": {"formats": ["gif"]}}, 'figures.formats is ["gif"], but it takes a list of'),
         ({"figures": {"residuals": ["sotr"]}}, "'sotr' is none of frac_prevs,"),
+        (
+            {"students": {"compressed": {"refinement": {"solve": False, "steps": 5}}}},
+            "students.compressed.refinement: steps is 5 and solve is false: training follows solv",
+        ),
         ({"seed": -1}, "seed is -1, but it takes an integer of at least 0."),
     ],
 )

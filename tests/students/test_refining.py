@@ -167,6 +167,19 @@ def test_what_solving_leaves_is_trained_and_may_be_refused(narrow):
     assert left.refusal
 
 
+def test_without_steps_what_solving_leaves_is_not_trained(narrow):
+    """The same students where solving makes them exact, and the nearest to right of the others."""
+    for solved, trained in zip(
+        in_id_order(made(replace(TRAINING, steps=0), method=NARROW)), narrow, strict=True
+    ):
+        assert solved.steps == TRAINING.steps
+        assert solved.exact or solved.rank <= trained.rank
+        if trained.steps == TRAINING.steps:
+            assert (solved.exact, solved.refined) == (trained.exact, trained.refined)
+            for name, value in trained.model.weights.items():
+                assert np.array_equal(solved.model.weights[name], value), name
+
+
 @pytest.mark.parametrize("chunks", [1, 4, 6])
 def test_a_job_that_is_killed_in_either_training_ends_as_if_it_had_not_been(
     narrow, tmp_path, chunks

@@ -10,6 +10,9 @@ import numpy as np
 from tracrlab.compiler.architecture import Architecture, Layer
 
 _MASKED = np.float32(-1e30)
+#: Logits this far below the largest weigh nothing: a float32 sum does not see them, and numbers
+#: below the normal ones are computed with twenty times slower.
+_LOWEST = np.float32(-80)
 
 
 @dataclass
@@ -51,12 +54,12 @@ def forward(
     """
     positions = codes.shape[1]
     residual = weights["token_embed"][codes] + weights["pos_embed"][:positions]
-    hidden_from = masked_keys(positions, lengths, architecture.causal)
+    masked = masked_keys(positions, lengths, architecture.causal)
     if trace is not None:
         trace.residuals.append(residual)
     for number, layer in enumerate(architecture.layers):
         if layer.heads:
-            mixed = attended(number, layer, weights, residual, hidden_from, trace)
+            mixed = attended(number, layer, weights, residual, masked, trace)
             residual = residual + mixed @ weights[f"layer_{number}/attn/linear"]
         if trace is not None:
             trace.residuals.append(residual)
@@ -72,11 +75,15 @@ def forward(
 
 
 def masked_keys(positions: int, lengths: np.ndarray, causal: bool) -> np.ndarray | None:
-    """Which keys no weight goes to, bool [inputs, 1, 1 or queries, keys]; None for none."""
-    visible = (np.arange(positions) < lengths[:, None])[:, None, None, :]
+    """What is added to logits, so that no weight goes to padding and, if causal, to later keys.
+
+    Returns:
+      float32 [keys, 1, 1 or queries, inputs], as `attended` has its logits; None for nothing.
+    """
+    hidden = (np.arange(positions)[:, None] >= lengths)[:, None, None, :]
     if causal:
-        visible = visible & np.tri(positions, dtype=bool)
-    return None if visible.all() else ~visible
+        hidden = hidden | ~np.tri(positions, dtype=bool).T[:, None, :, None]
+    return np.where(hidden, _MASKED, np.float32(0)) if hidden.any() else None
 
 
 def attended(
@@ -84,7 +91,7 @@ def attended(
     layer: Layer,
     weights: Mapping[str, np.ndarray],
     residual: np.ndarray,
-    hidden_from: np.ndarray | None,
+    masked: np.ndarray | None,
     trace: Trace | None = None,
 ) -> np.ndarray:
     """The values that a layer's heads mix, side by side, before the output matrix.
@@ -94,7 +101,7 @@ def attended(
       layer: its sizes.
       weights: the model's weights by name.
       residual: the stream that it reads, float32 [inputs, positions, d_model].
-      hidden_from: as `masked_keys` gives it.
+      masked: as `masked_keys` gives it.
       trace: takes the pattern, where it is given.
 
     Returns:
@@ -107,13 +114,18 @@ def attended(
         return projected.reshape(inputs, positions, layer.heads, size).transpose(0, 2, 1, 3)
 
     query, key = split("query", layer.key_size), split("key", layer.key_size)
-    logits = query @ key.swapaxes(2, 3)
+    # Keys first and inputs last: sums over a few keys are then additions of long rows.
+    logits = np.ascontiguousarray((query @ key.swapaxes(2, 3)).transpose(3, 1, 2, 0))
     logits *= np.float32(1 / np.sqrt(layer.key_size))
-    if hidden_from is not None:
-        np.putmask(logits, np.broadcast_to(hidden_from, logits.shape), _MASKED)
-    logits -= logits.max(axis=-1, keepdims=True)
-    pattern = np.exp(logits, out=logits)
-    pattern /= pattern.sum(axis=-1, keepdims=True)
+    if masked is not None:
+        logits += masked
+    logits -= logits.max(axis=0)
+    np.maximum(logits, _LOWEST, out=logits)
+    shares = np.exp(logits, out=logits)
+    shares -= 2 * np.exp(_LOWEST)
+    np.maximum(shares, 0, out=shares)  # exactly nothing for what is that low
+    shares /= shares.sum(axis=0)
+    pattern = np.ascontiguousarray(shares.transpose(3, 1, 2, 0))
     if trace is not None:
         trace.attention[number] = pattern
     mixed = pattern @ split("value", layer.value_size)

@@ -158,14 +158,14 @@ def _solve(
       rng: where it is drawn from.
     """
     ridge, idle = 10 ** rng.uniform(*RIDGE), IDLE * rng.random()
-    hidden_from = masked_keys(inputs.codes.shape[1], inputs.lengths, to.causal)
+    masked = masked_keys(inputs.codes.shape[1], inputs.lengths, to.causal)
     stream = weights["token_embed"][inputs.codes] + weights["pos_embed"]
     size = float(np.sqrt(np.mean(np.square(wanted[0][inputs.seen]))))
     for half in range(2 * len(to.layers)):
         number, layer = half // 2, to.layers[half // 2]
         if half % 2 == 0 and layer.heads:
             name = f"layer_{number}/attn/linear"
-            features = attended(number, layer, weights, stream, hidden_from)
+            features = attended(number, layer, weights, stream, masked)
         elif half % 2 and layer.mlp_hidden:
             name = f"layer_{number}/mlp/linear_2"
             features = np.maximum(stream @ weights[f"layer_{number}/mlp/linear_1"], 0)

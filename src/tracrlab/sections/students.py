@@ -59,16 +59,24 @@ class CompressionTraining(StudentTraining):
 class RefinementTraining(Section):
     """How every weight is changed after W: solved for, then trained on; else as in `training`."""
 
+    solve: bool = Field(
+        True,
+        description="solve for all weights where W alone makes no exact student; false leaves what "
+        "W alone gives, the papers' method",
+    )
     steps: int = Field(
-        800,
-        ge=0,
-        description="most steps where solving makes no exact student; 0 leaves what W alone gives, "
-        "the papers' method, and solves nothing",
+        0, ge=0, description="most training steps of all weights where solving makes none either"
     )
     cycles: Count = Field(
         1, description="parts of the steps that each have a schedule of their own"
     )
     learning_rate: float = Field(1e-2, gt=0, description="peak of the schedule")
+
+    @model_validator(mode="after")
+    def _training_follows_solving(self) -> Self:
+        if self.steps and not self.solve:
+            raise ValueError(f"steps is {self.steps} and solve is false: training follows solving")
+        return self
 
 
 class StudentZoo(Section):

@@ -19,12 +19,8 @@ ModelArgument = Annotated[Path, typer.Argument(help="A .safetensors model that s
 OutOption = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
 RatioOption = Annotated[float, typer.Option(help="Width of the student over that of the model.")]
 StepsOption = Annotated[int, typer.Option(help="Most training steps.")]
-RefinementOption = Annotated[
-    int,
-    typer.Option(
-        help="Most further steps of all weights, which are solved for first, if W alone is not "
-        "exact; 0: W alone."
-    ),
+RefineOption = Annotated[
+    bool, typer.Option("--refine", help="Solve for all weights if W alone is not exact.")
 ]
 SeedOption = Annotated[int, typer.Option(help="Root of the random numbers.")]
 
@@ -34,7 +30,7 @@ def compress(
     out: OutOption,
     ratio: RatioOption = 0.5,
     steps: StepsOption = 2000,
-    refinement_steps: RefinementOption = 0,
+    refine: RefineOption = False,
     seed: SeedOption = 0,
 ) -> None:
     """Compress a model's residual stream and write the student as a model of its own.
@@ -45,8 +41,8 @@ def compress(
     """
     from tracrlab.students.compressing import Compression
 
-    method = Compression(ratio, seed=seed, refined=refinement_steps > 0)
-    _make_one(model, out, method, steps, seed, refinement_steps)
+    method = Compression(ratio, seed=seed, refined=refine)
+    _make_one(model, out, method, steps, seed, refine)
 
 
 def distil(
@@ -67,7 +63,7 @@ def distil(
     _make_one(model, out, Natural(ratio, seed), steps, seed)
 
 
-def _make_one(path: Path, out: Path, method, steps: int, seed: int, refining: int = 0) -> None:
+def _make_one(path: Path, out: Path, method, steps: int, seed: int, refine: bool = False) -> None:
     import time
 
     from tracrlab.compiler import CompiledModel
@@ -75,13 +71,11 @@ def _make_one(path: Path, out: Path, method, steps: int, seed: int, refining: in
 
     if steps < 1:
         raise TracrLabError(f"--steps is {steps}; it takes a number above 0.")
-    if refining < 0:
-        raise TracrLabError(f"--refinement-steps is {refining}; it takes a number from 0.")
     model = CompiledModel.load(path)
     if model.program is None:
         raise TracrLabError(f"{path} does not say which program it computes.")
     start = time.perf_counter()
-    student = student_of(model, method, steps, seed, refining)
+    student = student_of(model, method, steps, seed, refine)
     seconds = time.perf_counter() - start
     student.model.save(out)
     verdict = "exact" if student.exact else f"right on {student.accuracy:.2%} of the positions"

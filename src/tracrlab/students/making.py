@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ from tracrlab.students.checkpoints import Checkpoint
 from tracrlab.students.folding import rotate
 from tracrlab.students.refining import Refinement
 from tracrlab.students.shapes import Shape
-from tracrlab.students.student import Student, Teacher, judge
+from tracrlab.students.student import EXACT, Student, Teacher, judge
 from tracrlab.students.training import (
     Arrays,
     Inputs,
@@ -55,8 +56,9 @@ class Making:
       snapshots: how many times a student that is good enough is trained on for a chunk and given
         again.
       rotate: whether each student's residual basis is turned at random, which changes no function.
-      refinement: how every weight of a compression that W alone did not make exact is trained on;
-        None leaves it as it is.
+      refinement: how every weight of a compression that W alone did not make exact is trained on,
+        where solving for them makes none that is; of no steps, they are solved for and not trained.
+        None leaves W alone.
     """
 
     training: TrainingSettings = field(default_factory=TrainingSettings)
@@ -84,92 +86,124 @@ def make(
     """
     saved = checkpoint or Checkpoint(None, "")
     if making.refinement is None:
-        for student, _ in _trained(teachers, shape, method, making, saved):
-            yield student
+        for made in _trained(teachers, shape, method, making, saved):
+            yield made.student
         return
-    left_over: dict[int, tuple[Student, Arrays]] = {}
-    for student, state in _trained(teachers, shape, method, making, saved):
-        if student.snapshot or is_good(student, making):
-            yield student
+    left_over: dict[int, _Made] = {}
+    for made in _trained(teachers, shape, method, making, saved):
+        if made.snapshot or made.is_good:
+            yield made.student
         else:
-            left_over[student.id] = student, state.parameters
-    starts = {
-        id_: parameters
-        for id_, (student, parameters) in left_over.items()
-        if student.refusal != "not_finite"
-    }
-    refinement = Refinement(method, starts)
+            left_over[made.state.id] = made
+    starts = {id_: made.state.parameters for id_, made in left_over.items() if made.is_finite}
     second = replace(making, training=making.refinement)
+    refinement = Refinement(method, starts, trains=second.training.steps > 0)
     remaining = {teacher.id: teacher for teacher in teachers if teacher.id in starts}
     trained_is_best: dict[int, bool] = {}
-    for student, state in _trained(
+    for made in _trained(
         list(remaining.values()), shape, refinement, second, saved.of_refinement()
     ):
-        alone, _ = left_over[student.id]
-        trained = replace(student, refined=True, steps=alone.steps + state.steps)
-        if student.snapshot:
-            if trained_is_best[student.id]:
-                yield trained
+        id_ = made.state.id
+        w_alone = left_over[id_]
+        steps = w_alone.state.steps + made.state.steps
+        refined = replace(made.student, refined=True, steps=steps)
+        if made.snapshot:
+            if trained_is_best[id_]:
+                yield refined
             continue
-        candidates = [alone, trained]
-        if not (alone.rank or trained.rank):
-            candidates.append(_solved(remaining[student.id], refinement, making, alone.steps))
+        candidates = [refined]
+        if refined.rank < EXACT or not w_alone.state.wrong.any():
+            candidates = [w_alone.student, refined]
+            if second.training.steps and not max(one.rank for one in candidates):
+                own = _solved(remaining[id_], refinement, making, w_alone.state.steps)
+                candidates.append(own)
         # A refinement that gained nothing is not stored: W alone is the purer model.
-        best = max(candidates, key=lambda one: one.rank)
-        trained_is_best[student.id] = best is trained
+        best = max(candidates, key=lambda one: (one.rank, 0 if one.rank else one.accuracy))
+        trained_is_best[id_] = best is refined
         yield best
-    yield from (alone for id_, (alone, _) in left_over.items() if id_ not in starts)
+    yield from (made.student for id_, made in left_over.items() if id_ not in starts)
 
 
-def is_good(student: Student, making: Making) -> bool:
-    """Whether a student leaves training."""
-    return student.exact and student.loss <= making.target_loss
+@dataclass
+class _Made:
+    """A state as it is given, and its student, judged when it is asked for.
+
+    Attributes:
+      state: the state.
+      snapshot: as in `Student`.
+      target_loss: as in `Making`.
+      judge: gives the student.
+    """
+
+    state: Trained
+    snapshot: int
+    target_loss: float
+    judge: Callable[[], Student]
+
+    @cached_property
+    def student(self) -> Student:
+        """The student that the state is."""
+        return self.judge()
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all is a number."""
+        finite = (np.isfinite(value).all() for value in self.state.parameters.values())
+        return bool(np.isfinite(self.state.loss)) and all(finite)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it may leave training; what is known to be wrong is not judged for that."""
+        if not np.isfinite(self.state.loss) or self.state.wrong.any():
+            return False
+        return self.student.exact and self.student.loss <= self.target_loss
 
 
 def _trained(
     teachers: Sequence[Teacher], shape: Shape, method: Method, making: Making, saved: Checkpoint
-) -> Iterator[tuple[Student, Trained]]:
-    """Students of one method with their states, as they leave their lanes."""
+) -> Iterator[_Made]:
+    """States of one method, as they leave their lanes."""
     if not teachers:
         return
     inputs = all_inputs(teachers[0])
     settings = replace(making.training, trained=method.trained)
     by_id = {teacher.id: method.teacher(teacher) for teacher in teachers}
     given = {id_: len(saved.given.get(id_, ())) for id_ in by_id}
-    judged: dict[int, Student] = {}
+    known: dict[int, _Made] = {}
 
-    def student(state: Trained) -> Student:
-        """The verdict on a state, which is asked for more than once in a row."""
-        last, snapshot = judged.get(state.id), given[state.id]
-        if last is None or (last.steps, last.snapshot) != (state.steps, snapshot):
-            judged[state.id] = _student(by_id[state.id], method, making, state, snapshot)
-        return judged[state.id]
+    def made(state: Trained, snapshot: int) -> _Made:
+        """A state with its student, which is asked for more than once in a row."""
+        last = known.get(state.id)
+        if last is None or (last.state is not state) or last.snapshot != snapshot:
+            judge = partial(_student, by_id[state.id], method, making, state, snapshot)
+            known[state.id] = _Made(state, snapshot, making.target_loss, judge)
+        return known[state.id]
 
     def look(state: Trained) -> Look:
-        good = bool(given[state.id])
-        if not good and np.isfinite(state.loss) and not state.wrong.any():
-            good = is_good(student(state), making)
+        good = bool(given[state.id]) or made(state, given[state.id]).is_good
         return Look(good, good and given[state.id] >= making.snapshots)
 
     jobs = []
     for id_, teacher in by_id.items():
         for snapshot, state in enumerate(saved.given.get(id_, ())):
-            yield _student(teacher, method, making, state, snapshot), state
+            yield made(state, snapshot)
         if saved.has_left(id_):
             continue
         job = method.job(teacher, shape)
         job.state = saved.lanes.get(id_)
         start = _untrained(job)
         begins = job.state is None and not making.snapshots
-        if begins and _may_be_exact(teacher, method, start) and is_good(student(start), making):
+        begins &= bool(settings.steps) and _may_be_exact(teacher, method, start)
+        if not settings.steps or (begins and made(start, 0).is_good):
             saved.give(start, leaves=True)
-            yield student(start), start
+            yield made(start, 0)
+            saved.after_chunk(list(saved.lanes.values()))
             continue
         jobs.append(job)
     for state in train(jobs, inputs, settings, look, saved.after_chunk):
         leaves = look(state).leave or not np.isfinite(state.loss) or state.steps >= settings.steps
         saved.give(state, leaves=leaves)
-        yield student(state), state
+        yield made(state, given[state.id])
         given[state.id] += 1
     saved.write_if_kept()
 

@@ -31,14 +31,17 @@ class Refinement:
 
     trained = "weights"
 
-    def __init__(self, compression: Compression, starts: Mapping[int, Arrays]):
+    def __init__(
+        self, compression: Compression, starts: Mapping[int, Arrays], *, trains: bool = True
+    ):
         """Goes on from compressions.
 
         Args:
           compression: how they were made.
           starts: their padded parameters, by the teacher's id.
+          trains: whether training follows.
         """
-        self.compression, self.starts = compression, starts
+        self.compression, self.starts, self.trains = compression, starts, trains
         self._solutions: dict[int, Solution] = {}
 
     def teacher(self, teacher: Teacher) -> Teacher:
@@ -77,10 +80,10 @@ class Refinement:
         """The start of a training: the solution where it is right, else the folded compression.
 
         A solution that is nearly right is no good start: its weights are large, and training
-        undoes it.
+        undoes it. It is what there is where no training follows.
         """
         solution = self.solution(teacher)
-        if solution.wrong:
+        if solution.wrong and self.trains:
             return self.training_job(teacher, shape)
         return self._job(teacher, shape, solution.weights, solution.readout)
 

@@ -46,7 +46,7 @@ def method_of(config: Config, kind: str) -> Method:
     settings = settings_of(config, kind)
     if kind == "natural":
         return Natural(settings.ratio, config.seed)
-    refined = settings.refinement.steps > 0
+    refined = settings.refinement.solve
     return Compression(settings.ratio, settings.start, settings.noise, config.seed, refined=refined)
 
 
@@ -55,8 +55,9 @@ def making_of(config: Config, kind: str) -> Making:
     settings = settings_of(config, kind)
     training = TrainingSettings(seed=config.seed, **settings.training.model_dump())
     refinement = None
-    if kind == "compressed" and settings.refinement.steps:
-        refinement = replace(training, samples="vocabulary", **settings.refinement.model_dump())
+    if kind == "compressed" and settings.refinement.solve:
+        own = settings.refinement.model_dump(exclude={"solve"})
+        refinement = replace(training, samples="vocabulary", **own)
     return Making(training, settings.target_loss, settings.snapshots, settings.rotate, refinement)
 
 

@@ -15,7 +15,7 @@ from tracrlab.students.training import TrainingSettings
 
 
 def student_of(
-    model: CompiledModel, method: Method, steps: int, seed: int, refining: int = 0
+    model: CompiledModel, method: Method, steps: int, seed: int, refine: bool = False
 ) -> Student:
     """Makes one student of a model, whatever its accuracy.
 
@@ -24,7 +24,7 @@ def student_of(
       method: `compressing.Compression` or `natural.Natural`.
       steps: most training steps.
       seed: root of the random numbers of training.
-      refining: most further steps of all weights, of a compression that W alone leaves inexact.
+      refine: whether all weights of a compression that W alone leaves inexact are solved for.
 
     Raises:
       TracrLabError: if the program is not known, there is no step, or the training leaves finite
@@ -38,7 +38,7 @@ def student_of(
     symbols = tuple(symbol for symbol in sizes.input_symbols if symbol not in (BOS, PAD))
     table = evaluate(model.program, Domain(symbols, sizes.max_seq_len, sizes.causal))
     training = TrainingSettings(steps=steps, lanes=1, seed=seed)
-    making = Making(training, refinement=replace(training, steps=refining) if refining else None)
+    making = Making(training, refinement=replace(training, steps=0) if refine else None)
     shape = Shape.of(sizes, method.student_architecture(sizes))
     (student,) = make([Teacher(0, model, table)], shape, method, making)
     if student.refusal == "not_finite":

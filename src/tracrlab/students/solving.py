@@ -27,15 +27,19 @@ from tracrlab.students.enlarging import balanced, enlarged
 from tracrlab.students.folding import fold
 from tracrlab.students.initialisation import ReadError, spectral_starts, weighed_readers
 from tracrlab.students.ridge import ridge_solution
-from tracrlab.students.student import Teacher
+from tracrlab.students.student import GATE_LOSS, Teacher
 
 #: Iterations of the minimiser that looks for a W.
-ITERATIONS = 100
+ITERATIONS = 400
+#: The least variance of a stream's direction that counts, over the largest.
+LEAST_VARIANCE = 1e-2
 #: Inputs of the first solution, solutions at most in a stream, and inputs that each adds: those
 #: that are wrong, and again until they are so many.
-FIRST_INPUTS, ROUNDS, ADDED = 256, 8, 128
+FIRST_INPUTS, ROUNDS, ADDED = 128, 8, 64
 #: Solutions without a better one that end the search in a stream.
 PATIENCE = 3
+#: The loss from which on no better solution is looked for: well within the gate.
+SURE_LOSS = 0.8 * GATE_LOSS
 #: Over the mean square of a feature: as little as float32 weights allow.
 RIDGE = 1e-7
 #: Of what changes linearly, over the mean square of a direction; and pairs of neurons for it.
@@ -50,11 +54,13 @@ class Solution:
       weights: by name, of the student's architecture.
       readout: from its stream to the teacher's [d_model, the teacher's d_model].
       wrong: share of the inputs that were looked at which it gets wrong; 0 only if all were right.
+      loss: as `Student.loss`, on the inputs that it was solved on.
     """
 
     weights: dict[str, np.ndarray]
     readout: np.ndarray
     wrong: float
+    loss: float
 
 
 def solved(
@@ -74,9 +80,9 @@ def solved(
     best: Solution | None = None
     for start in (write, *spectral):
         for solution in _solutions(even, reads.writes(start), architecture, rng):
-            if best is None or solution.wrong < best.wrong:
+            if best is None or (solution.wrong, solution.loss) < (best.wrong, best.loss):
                 best = solution
-        if not best.wrong:
+        if not best.wrong and best.loss < SURE_LOSS:
             break
     return best
 
@@ -95,10 +101,10 @@ def _solutions(
     rows = covering_inputs(teacher.table, FIRST_INPUTS)
     lowest, since = np.inf, 0
     for _ in range(ROUNDS):
-        weights, readout = _swept(teacher, writes, architecture, start, rows)
+        weights, readout, loss = _swept(teacher, writes, architecture, start, rows)
         student = replace(teacher.model, architecture=architecture, weights=weights, labels=())
         wrong, looked = _wrong_inputs(teacher, student, rng)
-        yield Solution(weights, readout, len(wrong) / looked)
+        yield Solution(weights, readout, len(wrong) / looked, loss)
         since = 0 if len(wrong) / looked < lowest else since + 1
         lowest = min(lowest, len(wrong) / looked)
         if not len(wrong) or since == PATIENCE:
@@ -169,24 +175,31 @@ class _Reads:
 def free_reading(error: ReadError, start: np.ndarray) -> np.ndarray:
     """The W from which reads that are free, and not W^T, lose least; orthonormal columns.
 
+    It is looked for in a basis in which the streams vary alike in all directions: in their own some
+    vary a thousand times as much as others, and the minimiser is far from done as soon.
+
     Args:
       error: what is read, and from which streams.
       start: the W that the minimiser, L-BFGS, begins with [D, width].
     """
     shape = start.shape
+    size, directions = np.linalg.eigh(error.streams.mean(axis=0))
+    deviation = np.sqrt(np.maximum(size, LEAST_VARIANCE * size[-1]))
+    to, back = (directions * deviation) @ directions.T, (directions / deviation) @ directions.T
+    even = ReadError(back @ error.streams @ back, to @ error.readers @ to)
 
     def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        lost, gradient = free_read_error(error, flat.reshape(shape))
+        lost, gradient = free_read_error(even, flat.reshape(shape))
         return lost, gradient.ravel()
 
     found = minimize(
         value,
-        start.ravel().astype(np.float64),
+        np.linalg.qr(to @ start)[0].ravel(),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": ITERATIONS},
     )
-    return np.linalg.qr(found.x.reshape(shape))[0].astype(np.float32)
+    return np.linalg.qr(back @ found.x.reshape(shape))[0].astype(np.float32)
 
 
 def free_read_error(error: ReadError, compression: np.ndarray) -> tuple[float, np.ndarray]:
@@ -201,7 +214,7 @@ def free_read_error(error: ReadError, compression: np.ndarray) -> tuple[float, n
     moments = compression.T @ seen
     # What is next to nothing of a stream is nothing: W that differ by a map are one.
     moments += (
-        1e-6
+        1e-9
         * np.trace(streams, axis1=1, axis2=2).mean()
         / len(compression)
         * np.eye(moments.shape[1])
@@ -237,7 +250,7 @@ def _swept(
     to: Architecture,
     start: dict[str, np.ndarray],
     rows: np.ndarray,
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
+) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
     """Solves every block in turn.
 
     Args:
@@ -245,15 +258,21 @@ def _swept(
       writes: W at each layer and at the output.
       to: the student's architecture.
       start: its weights, of which what is added to the teacher's layers stays as it reads.
-      rows: inputs of the domain to solve on.
+      rows: inputs of the domain to solve on; one that is there twice counts twice.
 
     Returns:
-      weights and readout.
+      weights, readout, and loss.
     """
     model, own = teacher.model, teacher.model.architecture
+    rows, times = np.unique(rows, return_counts=True)
     codes, lengths = model_inputs(model, teacher.table.domain, rows)
     seen = np.arange(codes.shape[1]) < lengths[:, None]
-    hidden_from = masked_keys(codes.shape[1], lengths, to.causal)
+    weight = np.repeat(times, lengths).astype(np.float64)
+    masked = masked_keys(codes.shape[1], lengths, to.causal)
+
+    def solution(features: np.ndarray, target: np.ndarray) -> np.ndarray:
+        return ridge_solution(features.astype(np.float64), target, RIDGE, weight)
+
     trace = Trace()
     forward(own, model.weights, codes, lengths, trace)
     wanted = [stream[seen].astype(np.float64) for stream in trace.residuals]
@@ -266,34 +285,49 @@ def _swept(
             continue
         there = stream[seen].astype(np.float64)
         target = wanted[half + 1] @ writes[number + half % 2] - there
-        for name, columns, reader in _reads(model, to, half):
-            read = ridge_solution(there, wanted[half] @ reader, RIDGE)
-            weights[name] = weights[name].copy()
-            weights[name][:, columns] = read
+        reads = list(_reads(model, to, half))
+        if reads:
+            readers = np.hstack([reader for _, _, reader in reads])
+            found = solution(there, wanted[half] @ readers)
+            ends = np.cumsum([len(columns) for _, columns, _ in reads])
+            for (name, columns, _), part in zip(reads, np.split(found, ends[:-1], 1), strict=True):
+                weights[name] = weights[name].copy()
+                weights[name][:, columns] = part
         if half % 2:
             name = f"layer_{number}/mlp/linear_2"
             reading = f"layer_{number}/mlp/linear_1"
             weights[reading] = _passing(
-                weights[reading], own.layers[number].mlp_hidden, there, target
+                weights[reading], own.layers[number].mlp_hidden, there, target, weight
             )
             features = np.maximum(stream @ weights[reading], 0)
         else:
             name = f"layer_{number}/attn/linear"
-            features = attended(number, layer, weights, stream, hidden_from)
-        weights[name] = ridge_solution(features[seen].astype(np.float64), target, RIDGE)
+            features = attended(number, layer, weights, stream, masked)
+        weights[name] = solution(features[seen], target)
         output = features @ weights[name]
         outputs.append((output[seen], wanted[half + 1] - wanted[half]))
         stream = stream + output
-    weights["unembed"] = ridge_solution(
-        stream[seen].astype(np.float64), wanted[-1] @ model.weights["unembed"], RIDGE
-    )
+    last, logits = stream[seen], wanted[-1] @ model.weights["unembed"]
+    weights["unembed"] = solution(last, logits)
+    loss = _mean_square(last @ weights["unembed"], logits, weight)
     if not outputs:
-        return weights, np.ascontiguousarray(writes[-1].T)
+        return weights, np.ascontiguousarray(writes[-1].T), loss
     given, right = (np.concatenate(each) for each in zip(*outputs, strict=True))
-    return weights, ridge_solution(given.astype(np.float64), right, RIDGE)
+    often = np.tile(weight, len(outputs))
+    readout = ridge_solution(given.astype(np.float64), right, RIDGE, often)
+    halves = sum((layer.heads > 0) + (layer.mlp_hidden > 0) for layer in own.layers)
+    of_blocks = _mean_square(given @ readout, right, often) * len(outputs) / max(halves, 1)
+    return weights, readout, loss + of_blocks
 
 
-def _passing(reader: np.ndarray, own: int, stream: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _mean_square(given: np.ndarray, right: np.ndarray, weight: np.ndarray) -> float:
+    """Of the distance of two arrays [points, width], whose points count as often as they say."""
+    return float(weight @ ((given - right) ** 2).mean(axis=1) / weight.sum())
+
+
+def _passing(
+    reader: np.ndarray, own: int, stream: np.ndarray, target: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
     """An MLP's reader whose neurons beyond the teacher's pass on, in pairs, what changes linearly.
 
     Args:
@@ -301,11 +335,12 @@ def _passing(reader: np.ndarray, own: int, stream: np.ndarray, target: np.ndarra
       own: the teacher's neurons, which come first.
       stream: before it [points, d_model].
       target: what it should write [points, d_model].
+      weight: how often each point counts [points].
     """
     if own:
         features = np.maximum(stream @ reader[:, :own], 0)
-        target = target - features @ ridge_solution(features, target, RIDGE)
-    change = ridge_solution(stream, target, PASSING_RIDGE)
+        target = target - features @ ridge_solution(features, target, RIDGE, weight)
+    change = ridge_solution(stream, target, PASSING_RIDGE, weight)
     directions, size, _ = np.linalg.svd(change)
     pairs = min((reader.shape[1] - own) // 2, np.count_nonzero(size), PASSING_PAIRS)
     reader = reader.copy()

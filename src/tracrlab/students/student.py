@@ -17,6 +17,8 @@ from tracrlab.students.transformer import Outputs
 
 #: The thesis's gate (section 6.1): a student is accepted from this accuracy, up to this loss.
 GATE_ACCURACY, GATE_LOSS = 0.9, 0.05
+#: The rank of an accepted student that is exact.
+EXACT = 2
 #: Inputs that the loss of the gate is taken on.
 LOSS_INPUTS = 256
 
