@@ -15,6 +15,9 @@ from dataclasses import replace
 from benchmarks.measure import cpu_seconds, machine
 
 KINDS = ("compressed", "natural")
+#: Most steps of all weights in which the plain loop makes what W alone leaves: by default a zoo
+#: solves for it and trains nothing.
+STEPS_OF_ALL_WEIGHTS = 800
 
 
 def sampled_teachers(count: int, fewest: int, most: int) -> list:
@@ -65,7 +68,7 @@ def one_at_a_time(teachers: list, students: dict, method, making) -> None:
 
     Each from the same start, with the same loss and for as many steps as its student took, but in
     its own exact sizes: its update is compiled for it, and called step by step. Where the student
-    was solved for, the loop trains until its own is right, or to the last step of a refinement.
+    was solved for, the loop trains all weights until its own is right, for at most 800 steps.
     """
     from tracrlab.students.refining import Refinement
 
@@ -76,8 +79,8 @@ def one_at_a_time(teachers: list, students: dict, method, making) -> None:
         parameters = _trained_alone(own, method, making.training, first)
         if student.refined:
             second = Refinement(method, {teacher.id: parameters})
-            steps = student.steps - first
-            _trained_alone(own, second, making.refinement, steps or making.refinement.steps)
+            steps = student.steps - first or STEPS_OF_ALL_WEIGHTS
+            _trained_alone(own, second, replace(making.refinement, steps=steps), steps)
 
 
 def _trained_alone(teacher, method, training, steps: int) -> dict:

@@ -68,6 +68,24 @@ def test_a_model_that_is_not_a_number_leaves_its_neighbours_alone():
     assert together[0].parameters["write"] == pytest.approx(alone.parameters["write"], abs=1e-5)
 
 
+def test_a_model_without_hope_leaves_at_its_first_look():
+    _, _, jobs, inputs = jobs_of(METHODS[0], 3)
+    looked: dict[int, list[float]] = {0: [], 1: [], 2: []}
+
+    def look(state):
+        looked[state.id].append(state.accuracy)
+        return Look(give=False, leave=False)
+
+    trained(jobs, inputs, SHORT, look)
+    assert all(len(accuracies) == 2 for accuracies in looked.values())
+    first = sorted(accuracies[0] for accuracies in looked.values())
+    between = (first[0] + first[-1]) / 2
+    states = trained(jobs, inputs, replace(SHORT, hopeful=between))
+    for id_, state in states.items():
+        assert state.steps == (20 if looked[id_][0] < between else 40)
+    assert {state.steps for state in states.values()} == {20, 40}
+
+
 def test_training_that_goes_on_from_a_state_ends_as_if_never_stopped():
     _, _, jobs, inputs = jobs_of(METHODS[1], 2)
     settings = replace(SHORT, trained="weights")

@@ -54,6 +54,13 @@ class CompressionTraining(StudentTraining):
     cycles: Count = Field(
         1, description="parts of the steps that each have a schedule of their own"
     )
+    hopeful: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="share of the positions that must be right at the first look, or W is trained "
+        "no further; only where all weights may be solved for after it",
+    )
 
 
 class RefinementTraining(Section):

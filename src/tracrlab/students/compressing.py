@@ -14,7 +14,13 @@ from tracrlab.compiler.architecture import Architecture
 from tracrlab.compiler.model import CompiledModel
 from tracrlab.errors import TracrLabError
 from tracrlab.students.folding import fold
-from tracrlab.students.initialisation import from_data, random_orthogonal, softened
+from tracrlab.students.initialisation import (
+    FEW_ITERATIONS,
+    ITERATIONS,
+    from_data,
+    random_orthogonal,
+    softened,
+)
 from tracrlab.students.shapes import Shape
 from tracrlab.students.sizes import uniform, width_of
 from tracrlab.students.stacking import padded_weights
@@ -70,7 +76,8 @@ class Compression:
         width = width_of(self.ratio, d_model)
         rng = np.random.default_rng([self.seed, teacher.id])
         if self.start == "data":
-            write, _ = from_data(teacher.model, teacher.table, width)
+            iterations = FEW_ITERATIONS if self.refined else ITERATIONS
+            write, _ = from_data(teacher.model, teacher.table, width, iterations)
         else:
             write = random_orthogonal(d_model, width, rng)
         write = write + self.noise * write.std() * rng.normal(size=write.shape)
@@ -81,6 +88,8 @@ class Compression:
             {"write": _padded(np.ones_like(write), shape)},
             teacher.wanted,
             teacher.tolerance,
+            teacher.model,
+            lambda parameters: self.finished(teacher, parameters)[0],
         )
 
     def finished(self, teacher: Teacher, parameters: Arrays) -> tuple[CompiledModel, np.ndarray]:

@@ -29,6 +29,8 @@ ATTENTION_WEIGHT = 0.3
 EQUAL_WEIGHT = 0.3
 #: Iterations of the minimiser, and how many of them every start gets; then the lowest goes on.
 ITERATIONS, SCREENING = 500, 50
+#: Iterations where all weights may be solved for after W: nearly as many W alone are exact.
+FEW_ITERATIONS = 200
 #: A read error at which nothing is lost.
 ENOUGH = 1e-6
 

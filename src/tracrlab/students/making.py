@@ -201,7 +201,7 @@ def _trained(
             continue
         jobs.append(job)
     for state in train(jobs, inputs, settings, look, saved.after_chunk):
-        leaves = look(state).leave or not np.isfinite(state.loss) or state.steps >= settings.steps
+        leaves = look(state).leave or settings.ends(state)
         saved.give(state, leaves=leaves)
         yield made(state, given[state.id])
         given[state.id] += 1

@@ -94,6 +94,8 @@ def weights_job(
         {name: (value != 0).astype(np.float32) for name, value in mask.items()},
         teacher.wanted,
         teacher.tolerance,
+        teacher.model,
+        lambda parameters: weights_model(teacher, architecture, parameters)[0],
     )
 
 

@@ -18,8 +18,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from tracrlab.students import stepping
+from tracrlab.compiler.model import CompiledModel
+from tracrlab.students import plain, stepping
 from tracrlab.students.stacking import stack
+from tracrlab.students.transformer import Outputs
 
 #: What is trained: W alone, all else frozen, or every weight and the readout.
 TRAINED = ("compression", "weights")
@@ -43,6 +45,8 @@ class TrainingSettings:
       batch: inputs a step.
       pool: inputs that the batches of a chunk are drawn from.
       looked: inputs that a student is run on at a time after a chunk: no more while some are wrong.
+      hopeful: share of the positions that must be right at a model's first look; with less it leaves
+        its lane.
       mined: share of the pool that is drawn from inputs which the student gets wrong.
       learning_rate: peak of the schedule.
       warm_up: share of the steps over which the rate rises; it falls as a cosine afterwards.
@@ -61,6 +65,7 @@ class TrainingSettings:
     batch: int = 32
     pool: int = 512
     looked: int = 1024
+    hopeful: float = 0.0
     mined: float = 0.5
     learning_rate: float = 1e-2
     warm_up: float = 0.1
@@ -76,6 +81,16 @@ class TrainingSettings:
     def places(self) -> int:
         """Number of lanes on this machine."""
         return self.lanes or (1 if jax.default_backend() == "cpu" else 64)
+
+    def ends(self, state: Trained) -> bool:
+        """Whether a model leaves its lane whatever becomes of it."""
+        hopeless = state.steps <= self.chunk and state.accuracy < self.hopeful
+        return hopeless or not np.isfinite(state.loss) or state.steps >= self.steps
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether targets and looks are those of `plain`."""
+        return self.places == 1 and jax.default_backend() == "cpu"
 
 
 @dataclass(frozen=True)
@@ -105,6 +120,8 @@ class Job:
       wanted: the right output at each position: the column of a value (-1 for None), or the number;
         float32 [inputs, positions], BOS not counted.
       tolerance: how far a number may be off; 0 for categorical output.
+      model: the teacher in its own sizes.
+      plain: gives the student that padded parameters are, in its own sizes.
       state: where training goes on from; None for the start.
     """
 
@@ -114,6 +131,8 @@ class Job:
     mask: Arrays
     wanted: np.ndarray
     tolerance: float
+    model: CompiledModel
+    plain: Callable[[Arrays], CompiledModel]
     state: Trained | None = None
 
 
@@ -160,8 +179,8 @@ def train(
       jobs: the models.
       inputs: what they are trained on.
       settings: how.
-      look: asked after each chunk what becomes of a model; at the last step, or with a loss that is
-        not a number, it leaves in any case.
+      look: asked after each chunk what becomes of a model; where the settings end it, it leaves in
+        any case.
       after_chunk: called with the models that go on, for checkpoints.
 
     Yields:
@@ -180,7 +199,7 @@ def train(
                 continue
             state = states[number]
             give, leave = look(state)
-            leave |= not np.isfinite(state.loss) or state.steps >= settings.steps
+            leave |= settings.ends(state)
             if give or leave:
                 yield state
             if leave:
@@ -210,7 +229,7 @@ def _trained_on(
         tuple(stack([state.moments[number] for state in states]) for number in (0, 1)),
         codes,
         lengths,
-        stepping.compiled(stepping.targets)(fixed.teachers, codes, lengths, inputs.causal),
+        _targets(fixed, codes, lengths, inputs, settings),
         np.stack([batch.rows for batch in batches]),
         np.array([state.steps for state in states]),
         fixed.ids,
@@ -241,6 +260,20 @@ def _trained_on(
     return _looked_at(trained, orders, fixed, inputs, settings)
 
 
+def _targets(
+    fixed: _Fixed,
+    codes: np.ndarray,
+    lengths: np.ndarray,
+    inputs: Inputs,
+    settings: TrainingSettings,
+) -> Outputs:
+    """What the teachers give on the pools of their lanes."""
+    if not settings.is_plain:
+        return stepping.compiled(stepping.targets)(fixed.teachers, codes, lengths, inputs.causal)
+    right = plain.targets(fixed.jobs[0], codes[0], lengths[0])
+    return Outputs(right.logits[None], right.blocks[None])
+
+
 def _looked_at(
     states: Sequence[Trained],
     orders: Sequence[np.ndarray],
@@ -257,34 +290,18 @@ def _looked_at(
       inputs: every input.
       settings: how many are run at once.
     """
-    teachers = [_one(fixed.teachers, number) for number in range(len(states))]
-    weights = stack(
-        [
-            stepping.student_weights(state.parameters, teacher, settings.trained)
-            for state, teacher in zip(states, teachers, strict=True)
-        ]
-    )
-    weights.pop("readout")
+    looks = _looks(states, fixed, inputs, settings)
     wrong = [state.wrong.copy() for state in states]
     right_positions, positions = np.zeros(len(states)), np.zeros(len(states))
     size = min(settings.looked, len(inputs.codes))
-    lanes = np.arange(len(states))[:, None]
     for start in range(0, len(inputs.codes), size):
         # The last block is filled up with inputs of the first: a block has one size.
         rows = np.stack(
             [np.take(order, range(start, start + size), mode="wrap") for order in orders]
         )
-        found, bad = stepping.compiled(stepping.look)(
-            weights,
-            inputs.codes[rows],
-            inputs.lengths[rows],
-            fixed.wanted[lanes, rows],
-            fixed.tolerances,
-            inputs.causal,
-        )
-        found = np.asarray(found)
+        found, bad = looks(rows)
         block_positions = (inputs.lengths[rows] - 1).sum(axis=1)
-        right_positions += block_positions - np.asarray(bad)
+        right_positions += block_positions - bad
         positions += block_positions
         for known, looked, result in zip(wrong, rows, found, strict=True):
             known[looked] = result
@@ -296,6 +313,44 @@ def _looked_at(
             states, right_positions, positions, wrong, strict=True
         )
     ]
+
+
+def _looks(
+    states: Sequence[Trained], fixed: _Fixed, inputs: Inputs, settings: TrainingSettings
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Says of rows of inputs [lanes, rows] which are wrong, and how many of their positions."""
+    if settings.is_plain:
+        (state,), (job,) = states, fixed.jobs
+        model = job.plain(state.parameters)
+
+        def of_one(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            of = inputs.codes[rows[0]], inputs.lengths[rows[0]]
+            found, bad = plain.look(model, *of, job.wanted[rows[0]], job.tolerance)
+            return found[None], np.array([bad])
+
+        return of_one
+    teachers = [_one(fixed.teachers, number) for number in range(len(states))]
+    weights = stack(
+        [
+            stepping.student_weights(state.parameters, teacher, settings.trained)
+            for state, teacher in zip(states, teachers, strict=True)
+        ]
+    )
+    weights.pop("readout")
+    lanes = np.arange(len(states))[:, None]
+
+    def of_all(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found, bad = stepping.compiled(stepping.look)(
+            weights,
+            inputs.codes[rows],
+            inputs.lengths[rows],
+            fixed.wanted[lanes, rows],
+            fixed.tolerances,
+            inputs.causal,
+        )
+        return np.asarray(found), np.asarray(bad)
+
+    return of_all
 
 
 class Batches(NamedTuple):
@@ -344,6 +399,7 @@ def _order(state: Trained, settings: TrainingSettings, rng: np.random.Generator)
 class _Fixed(NamedTuple):
     """What does not change while the same jobs are in the lanes, stacked."""
 
+    jobs: Sequence[Job]
     ids: np.ndarray
     masks: Arrays
     teachers: Arrays
@@ -357,6 +413,7 @@ def _one(stacked: Arrays, number: int) -> Arrays:
 
 def _fixed(jobs: Sequence[Job]) -> _Fixed:
     return _Fixed(
+        jobs,
         np.array([job.id for job in jobs]),
         stack([job.mask for job in jobs]),
         stack([job.teacher for job in jobs]),
