@@ -45,8 +45,8 @@ class TrainingSettings:
       batch: inputs a step.
       pool: inputs that the batches of a chunk are drawn from.
       looked: inputs that a student is run on at a time after a chunk: no more while some are wrong.
-      hopeful: share of the positions that must be right at a model's first look; with less it leaves
-        its lane.
+      hopeful: share of the positions that must be right at a model's first look; with less it
+        leaves its lane.
       mined: share of the pool that is drawn from inputs which the student gets wrong.
       learning_rate: peak of the schedule.
       warm_up: share of the steps over which the rate rises; it falls as a cosine afterwards.
