@@ -30,7 +30,8 @@ def variants(kind: str, method, making) -> dict:
     if kind == "compressed":
         from tracrlab.students.compressing import Compression
 
-        chosen["random start"] = Compression(method.ratio, "random", seed=method.seed), making
+        random = Compression(method.ratio, "random", seed=method.seed, refined=method.refined)
+        chosen["random start"] = random, making
     return chosen
 
 
@@ -44,9 +45,11 @@ def main() -> None:
     print(f"{options.models} programs of 4 to 6 ops, on {machine()}\n")
     print("| students | choice | exact | past the gate | core-seconds a model |")
     print("|---|---|---|---|---|")
-    for kind, pair in methods().items():
+    for kind, (*pair, worth) in methods().items():
         for name, (method, making) in variants(kind, *pair).items():
-            seconds, students = cpu_seconds(lambda m=method, k=making: side_by_side(teachers, m, k))
+            seconds, students = cpu_seconds(
+                lambda m=method, k=making, w=worth: side_by_side(teachers, m, k, w)
+            )
             count = len(students)
             exact = sum(student.exact for student in students) / count
             accepted = sum(not student.refusal for student in students) / count

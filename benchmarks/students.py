@@ -41,21 +41,34 @@ def sampled_teachers(count: int, fewest: int, most: int) -> list:
 
 
 def methods() -> dict:
-    """The two kinds of students, with the settings of the default configuration."""
+    """Method, making and worth of a shape of both kinds, as in the default configuration."""
     from tracrlab.config import Config
-    from tracrlab.students.selecting import KINDS, making_of, method_of
+    from tracrlab.students.selecting import KINDS, making_of, method_of, settings_of
 
     config = Config()
-    return {kind: (method_of(config, kind), making_of(config, kind)) for kind in KINDS}
+    return {
+        kind: (
+            method_of(config, kind),
+            making_of(config, kind),
+            settings_of(config, kind).shape_teachers,
+        )
+        for kind in KINDS
+    }
 
 
-def side_by_side(teachers: list, method, making) -> list:
-    """Students of all teachers, in the shapes that a zoo would have."""
-    from tracrlab.sections.students import StudentZoo
+def side_by_side(teachers: list, method, making, worth: float) -> list:
+    """Students of all teachers, in the shapes that a zoo would have.
+
+    Args:
+      teachers: the teachers.
+      method: the kind of student.
+      making: what is asked for.
+      worth: as in `shapes.plan`.
+    """
     from tracrlab.students.making import make
     from tracrlab.students.shapes import plan
 
-    shapes = plan([_shape(teacher, method) for teacher in teachers], StudentZoo().shape_teachers)
+    shapes = plan([_shape(teacher, method) for teacher in teachers], worth)
     students = []
     for shape in sorted(set(shapes), key=lambda shape: shape.numbers):
         group = [one for one, own in zip(teachers, shapes, strict=True) if own == shape]
@@ -194,8 +207,8 @@ def main() -> None:
 
 def _line(kind: str, teachers: list, alone: int) -> Iterator[str]:
     """A row of the table, the loop's cell apart."""
-    method, making = methods()[kind]
-    seconds, students = cpu_seconds(lambda: side_by_side(teachers, method, making))
+    method, making, worth = methods()[kind]
+    seconds, students = cpu_seconds(lambda: side_by_side(teachers, method, making, worth))
     count = len(students)
     accepted = [student for student in students if not student.refusal]
     exact = [student for student in students if student.exact]

@@ -129,6 +129,10 @@ class CompressedZoo(StudentZoo):
 class NaturalZoo(StudentZoo):
     """The natural zoo: every weight is trained from a Xavier start."""
 
+    shape_teachers: Count = Field(
+        8, description="students that could be trained while one padded shape is compiled"
+    )
+
     @model_validator(mode="after")
     def _inputs_are_symbols(self) -> Self:
         if self.training.samples != "vocabulary":
