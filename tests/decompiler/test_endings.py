@@ -7,19 +7,11 @@ import pytest
 
 from tests.decompiler.models import SETTINGS, TOKENS, compiled
 from tracrlab.compiler import compile_table
+from tracrlab.decompiler.bank import INPUTS, NONE, Bank, Goal, Numbers, Step
 from tracrlab.decompiler.building import build
 from tracrlab.decompiler.checking import VERIFIED, Candidate, Checker
 from tracrlab.decompiler.decompiling import _Trial
-from tracrlab.decompiler.endings import (
-    INPUTS,
-    NONE,
-    Bank,
-    Endings,
-    Goal,
-    Numbers,
-    Step,
-    likeliest_endings,
-)
+from tracrlab.decompiler.endings import Endings, likeliest_endings
 from tracrlab.decompiler.grammar import Grammar
 from tracrlab.decompiler.proposing import read
 from tracrlab.errors import TracrLabError

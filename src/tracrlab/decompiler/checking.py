@@ -33,7 +33,7 @@ from tracrlab.compiler.verification import (
     read_outputs,
     wrong_outputs,
 )
-from tracrlab.decompiler.endings import Goal, Numbers
+from tracrlab.decompiler.bank import Goal, Numbers
 from tracrlab.errors import TracrLabError
 from tracrlab.rasp.domain import Domain
 from tracrlab.rasp.program import CATEGORICAL, FIRST_OP, Op, Program, function_key
