@@ -75,6 +75,16 @@ def test_compress_gives_a_narrower_model_that_runs(hist):
         assert student.model.apply("abca") == [2, 1, 1, 2]
 
 
+def test_compress_refines_what_a_linear_map_does_not_make_exact(hist):
+    alone = tracrlab.compress(hist, 0.4, steps=50)
+    refined = tracrlab.compress(hist, 0.4, steps=50, refine=True)
+    assert not alone.exact
+    assert refined.exact
+    assert refined.refined
+    assert refined.model.architecture.d_model == alone.model.architecture.d_model
+    assert refined.model.apply("abca") == [2, 1, 1, 2]
+
+
 def test_distil_gives_a_model_whatever_it_learned(hist):
     student = tracrlab.distil(hist, steps=20)
     assert 0 <= student.accuracy <= 1

@@ -68,7 +68,12 @@ def sample(
 
 
 def compress(
-    model: CompiledModel, ratio: float = 0.5, *, steps: int = 2000, seed: int = 0
+    model: CompiledModel,
+    ratio: float = 0.5,
+    *,
+    steps: int = 2000,
+    seed: int = 0,
+    refine: bool = False,
 ) -> Student:
     """Compresses a model's residual stream: only a linear map is trained, and then folded in.
 
@@ -83,6 +88,7 @@ def compress(
       ratio: width of the student's residual stream over the model's.
       steps: most training steps; a student that is exact needs none.
       seed: root of the random numbers.
+      refine: solve for all weights, in a stream of that width, where the map alone is not exact.
 
     Returns:
       the student, whatever its accuracy: ``model`` is an ordinary model, ``exact`` and ``accuracy``
@@ -94,7 +100,8 @@ def compress(
     from tracrlab.students.compressing import Compression
     from tracrlab.students.single import student_of
 
-    return student_of(model, Compression(ratio, seed=seed), steps, seed)
+    method = Compression(ratio, seed=seed, refined=refine)
+    return student_of(model, method, steps, seed, refine)
 
 
 def distil(
@@ -107,7 +114,7 @@ def distil(
         student = tracrlab.distil(model)
         student.accuracy, student.model.save("natural.safetensors")
 
-    Arguments, result and errors are those of `compress`.
+    Arguments (but for ``refine``), result and errors are those of `compress`.
     """
     from tracrlab.students.natural import Natural
     from tracrlab.students.single import student_of
