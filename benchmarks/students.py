@@ -93,7 +93,7 @@ def one_at_a_time(teachers: list, students: dict, method, making) -> None:
         if student.refined:
             second = Refinement(method, {teacher.id: parameters})
             steps = student.steps - first or STEPS_OF_ALL_WEIGHTS
-            _trained_alone(own, second, replace(making.refinement, steps=steps), steps)
+            _trained_alone(own, second, making.refinement, steps)
 
 
 def _trained_alone(teacher, method, training, steps: int) -> dict:

@@ -96,6 +96,11 @@ class Architecture:
                 yield f"layer_{number}/mlp/linear_2", (layer.mlp_hidden, self.d_model)
         yield "unembed", (self.d_model, self.output_size)
 
+    @property
+    def half_layer_count(self) -> int:
+        """How many layers have heads, and how many an MLP, added up."""
+        return sum((layer.heads > 0) + (layer.mlp_hidden > 0) for layer in self.layers)
+
     @cached_property
     def weight_count(self) -> int:
         """Number of weights."""

@@ -54,12 +54,11 @@ def making_of(config: Config, kind: str) -> Making:
     """What is asked of them."""
     settings = settings_of(config, kind)
     training = TrainingSettings(seed=config.seed, **settings.training.model_dump())
-    if kind == "natural":
-        return Making(training, settings.target_loss, settings.snapshots, settings.rotate)
-    own = settings.refinement.model_dump(exclude={"solve"})
-    after = replace(training, samples="vocabulary", hopeful=0.0, **own)
-    refinement = after if settings.refinement.solve else None
-    if refinement is None:
+    refinement = None
+    if kind == "compressed" and settings.refinement.solve:
+        own = settings.refinement.model_dump(exclude={"solve"})
+        refinement = replace(training, samples="vocabulary", hopeful=0.0, **own)
+    else:  # nothing comes after
         training = replace(training, hopeful=0.0)
     return Making(training, settings.target_loss, settings.snapshots, settings.rotate, refinement)
 

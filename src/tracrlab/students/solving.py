@@ -315,8 +315,8 @@ def _swept(
     given, right = (np.concatenate(each) for each in zip(*outputs, strict=True))
     often = np.tile(weight, len(outputs))
     readout = ridge_solution(given.astype(np.float64), right, RIDGE, often)
-    halves = sum((layer.heads > 0) + (layer.mlp_hidden > 0) for layer in own.layers)
-    of_blocks = _mean_square(given @ readout, right, often) * len(outputs) / max(halves, 1)
+    share = len(outputs) / max(own.half_layer_count, 1)
+    of_blocks = _mean_square(given @ readout, right, often) * share
     return weights, readout, loss + of_blocks
 
 

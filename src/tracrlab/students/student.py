@@ -149,14 +149,13 @@ def judge(
     result = verify(model, teacher.table, None)
     rows = np.random.default_rng(0).permutation(len(inputs.codes))[:LOSS_INPUTS]
     own = teacher.model.architecture
-    halves = sum((layer.heads > 0) + (layer.mlp_hidden > 0) for layer in own.layers)
     codes, lengths = inputs.codes[rows], inputs.lengths[rows]
     right, given = _outputs(teacher.model, codes, lengths), _outputs(model, codes, lengths)
     loss = mean_square(
         right,
         Outputs(given.logits, given.blocks @ readout),
         np.arange(codes.shape[1]) < lengths[:, None],
-        max(halves, 1) * own.d_model,
+        max(own.half_layer_count, 1) * own.d_model,
         own.output_size,
     )
     return Student(teacher.id, model, readout, result, float(loss), steps, snapshot)
