@@ -30,7 +30,7 @@ class StudentTraining(Section):
         0.5, ge=0, lt=1, description="share of the pool drawn from inputs that are still wrong"
     )
     learning_rate: float = Field(1e-2, gt=0, description="peak of the schedule")
-    warm_up: Share = Field(0.1, description="share of the steps over which the rate rises")
+    warm_up: Share = Field(0.1, description="share of a cycle over which the rate rises")
     clip: float = Field(1.0, gt=0, description="largest norm of a model's gradient")
     layer_loss: Literal["l2", "l1", "cross_entropy", "none"] = Field(
         "l2", description="distance of half-layer outputs to the teacher's"
@@ -86,10 +86,22 @@ class RefinementTraining(Section):
         return self
 
 
+class NaturalTraining(StudentTraining):
+    """How every weight is trained from a Xavier start: few inputs a step, mined again and again."""
+
+    chunk: Count = Field(25, description="steps between two looks at a model")
+    batch: Count = Field(16, description="inputs of a step")
+    pool: Count = Field(256, description="inputs that the batches of a chunk are drawn from")
+    mined: float = Field(
+        0.75, ge=0, lt=1, description="share of the pool drawn from inputs that are still wrong"
+    )
+    warm_up: Share = Field(0.04, description="share of a cycle over which the rate rises")
+
+
 class StudentZoo(Section):
     """Keys that the compressed and the natural zoo share."""
 
-    models: Count = Field(300, description="teachers taken from the standard zoo, in its order")
+    models: Count = Field(1500, description="teachers taken from the standard zoo, in its order")
     ops: OpsRange = Field((3, 8), description="fewest and most ops of a teacher's program")
     ratio: Ratio = Field(0.5, description="width of a student's residual stream over its teacher's")
     max_d_model: Count = Field(96, description="widest teacher; wider ones are counted, not used")
@@ -129,8 +141,9 @@ class CompressedZoo(StudentZoo):
 class NaturalZoo(StudentZoo):
     """The natural zoo: every weight is trained from a Xavier start."""
 
+    training: NaturalTraining = Field(NaturalTraining(), description="how they are trained")
     shape_teachers: Count = Field(
-        8, description="students that could be trained while one padded shape is compiled"
+        16, description="students that could be trained while one padded shape is compiled"
     )
 
     @model_validator(mode="after")
