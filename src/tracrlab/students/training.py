@@ -12,16 +12,15 @@ Half of the next inputs are drawn from those that are wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from tracrlab.compiler.model import CompiledModel
-from tracrlab.students import plain, stepping
+from tracrlab.students import looking, stepping
 from tracrlab.students.stacking import stack
-from tracrlab.students.transformer import Outputs
 
 #: What is trained: W alone, all else frozen, or every weight and the readout.
 TRAINED = ("compression", "weights")
@@ -189,7 +188,7 @@ def train(
     waiting = list(reversed(jobs))
     lanes: list[Job | None] = [waiting.pop() if waiting else None for _ in range(settings.places)]
     states = [_start(job or jobs[0], inputs) for job in lanes] if jobs else []
-    fixed: _Fixed | None = None
+    fixed: Fixed | None = None
     while any(lanes):
         if fixed is None:  # an empty lane repeats the first job, so that the program is the same
             fixed = _fixed([job or jobs[0] for job in lanes])
@@ -218,7 +217,7 @@ def _start(job: Job, inputs: Inputs) -> Trained:
 
 
 def _trained_on(
-    states: Sequence[Trained], fixed: _Fixed, inputs: Inputs, settings: TrainingSettings
+    states: Sequence[Trained], fixed: Fixed, inputs: Inputs, settings: TrainingSettings
 ) -> list[Trained]:
     """The states after one more chunk."""
     batches = [_batches(state, settings) for state in states]
@@ -229,7 +228,7 @@ def _trained_on(
         tuple(stack([state.moments[number] for state in states]) for number in (0, 1)),
         codes,
         lengths,
-        _targets(fixed, codes, lengths, inputs, settings),
+        looking.targets(fixed, codes, lengths, inputs, settings),
         np.stack([batch.rows for batch in batches]),
         np.array([state.steps for state in states]),
         fixed.ids,
@@ -257,100 +256,7 @@ def _trained_on(
         for number, state in enumerate(states)
     ]
     orders = [batch.looked for batch in batches]
-    return _looked_at(trained, orders, fixed, inputs, settings)
-
-
-def _targets(
-    fixed: _Fixed,
-    codes: np.ndarray,
-    lengths: np.ndarray,
-    inputs: Inputs,
-    settings: TrainingSettings,
-) -> Outputs:
-    """What the teachers give on the pools of their lanes."""
-    if not settings.is_plain:
-        return stepping.compiled(stepping.targets)(fixed.teachers, codes, lengths, inputs.causal)
-    right = plain.targets(fixed.jobs[0], codes[0], lengths[0])
-    return Outputs(right.logits[None], right.blocks[None])
-
-
-def _looked_at(
-    states: Sequence[Trained],
-    orders: Sequence[np.ndarray],
-    fixed: _Fixed,
-    inputs: Inputs,
-    settings: TrainingSettings,
-) -> list[Trained]:
-    """The states with what a look says: block after block, while a model may be right.
-
-    Args:
-      states: after a chunk.
-      orders: all inputs in the order in which each model is run on them.
-      fixed: the jobs in the lanes.
-      inputs: every input.
-      settings: how many are run at once.
-    """
-    looks = _looks(states, fixed, inputs, settings)
-    wrong = [state.wrong.copy() for state in states]
-    right_positions, positions = np.zeros(len(states)), np.zeros(len(states))
-    size = min(settings.looked, len(inputs.codes))
-    for start in range(0, len(inputs.codes), size):
-        # The last block is filled up with inputs of the first: a block has one size.
-        rows = np.stack(
-            [np.take(order, range(start, start + size), mode="wrap") for order in orders]
-        )
-        found, bad = looks(rows)
-        block_positions = (inputs.lengths[rows] - 1).sum(axis=1)
-        right_positions += block_positions - bad
-        positions += block_positions
-        for known, looked, result in zip(wrong, rows, found, strict=True):
-            known[looked] = result
-        if all(known.any() for known in wrong):
-            break
-    return [
-        replace(state, accuracy=float(right / total), wrong=known)
-        for state, right, total, known in zip(
-            states, right_positions, positions, wrong, strict=True
-        )
-    ]
-
-
-def _looks(
-    states: Sequence[Trained], fixed: _Fixed, inputs: Inputs, settings: TrainingSettings
-) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Says of rows of inputs [lanes, rows] which are wrong, and how many of their positions."""
-    if settings.is_plain:
-        (state,), (job,) = states, fixed.jobs
-        model = job.plain(state.parameters)
-
-        def of_one(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            of = inputs.codes[rows[0]], inputs.lengths[rows[0]]
-            found, bad = plain.look(model, *of, job.wanted[rows[0]], job.tolerance)
-            return found[None], np.array([bad])
-
-        return of_one
-    teachers = [_one(fixed.teachers, number) for number in range(len(states))]
-    weights = stack(
-        [
-            stepping.student_weights(state.parameters, teacher, settings.trained)
-            for state, teacher in zip(states, teachers, strict=True)
-        ]
-    )
-    weights.pop("readout")
-    lanes = np.arange(len(states))[:, None]
-
-    def of_all(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found, bad = stepping.compiled(stepping.look)(
-            weights,
-            inputs.codes[rows],
-            inputs.lengths[rows],
-            fixed.wanted[lanes, rows],
-            fixed.tolerances,
-            inputs.causal,
-        )
-        return np.asarray(found), np.asarray(bad)
-
-    return of_all
+    return looking.looked_at(trained, orders, fixed, inputs, settings)
 
 
 class Batches(NamedTuple):
@@ -396,7 +302,7 @@ def _order(state: Trained, settings: TrainingSettings, rng: np.random.Generator)
     return np.concatenate([wrong, order[~is_first[order]]])
 
 
-class _Fixed(NamedTuple):
+class Fixed(NamedTuple):
     """What does not change while the same jobs are in the lanes, stacked."""
 
     jobs: Sequence[Job]
@@ -407,12 +313,8 @@ class _Fixed(NamedTuple):
     tolerances: np.ndarray
 
 
-def _one(stacked: Arrays, number: int) -> Arrays:
-    return {name: value[number] for name, value in stacked.items()}
-
-
-def _fixed(jobs: Sequence[Job]) -> _Fixed:
-    return _Fixed(
+def _fixed(jobs: Sequence[Job]) -> Fixed:
+    return Fixed(
         jobs,
         np.array([job.id for job in jobs]),
         stack([job.mask for job in jobs]),
