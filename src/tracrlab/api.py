@@ -97,11 +97,9 @@ def compress(
     Raises:
       TracrLabError: if the ratio leaves no direction, or the model does not say its program.
     """
-    from tracrlab.students.compressing import Compression
-    from tracrlab.students.single import student_of
+    from tracrlab.students.single import compressed
 
-    method = Compression(ratio, seed=seed, refined=refine)
-    return student_of(model, method, steps, seed, refine)
+    return compressed(model, ratio, steps=steps, seed=seed, refine=refine)
 
 
 def distil(
@@ -116,10 +114,9 @@ def distil(
 
     Arguments (but for ``refine``), result and errors are those of `compress`.
     """
-    from tracrlab.students.natural import Natural
-    from tracrlab.students.single import student_of
+    from tracrlab.students.single import distilled
 
-    return student_of(model, Natural(ratio, seed), steps, seed)
+    return distilled(model, ratio, steps=steps, seed=seed)
 
 
 def decompile(

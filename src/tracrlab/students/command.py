@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tracrlab.errors import TracrLabError
 from tracrlab.options import ConfigOption
+
+if TYPE_CHECKING:
+    from tracrlab.students.student import Student
 
 app = typer.Typer(
     help="The steps that make compressed and natural zoos; rules call them.", no_args_is_help=True
@@ -39,10 +44,9 @@ def compress(
 
     Example: tracrlab compress sort.safetensors --ratio 0.6 --out small.safetensors
     """
-    from tracrlab.students.compressing import Compression
+    from tracrlab.students.single import compressed
 
-    method = Compression(ratio, seed=seed, refined=refine)
-    _make_one(model, out, method, steps, seed, refine)
+    _make_one(model, out, steps, partial(compressed, ratio=ratio, seed=seed, refine=refine))
 
 
 def distil(
@@ -58,16 +62,15 @@ def distil(
 
     Example: tracrlab distil hist.safetensors --out natural.safetensors
     """
-    from tracrlab.students.natural import Natural
+    from tracrlab.students.single import distilled
 
-    _make_one(model, out, Natural(ratio, seed), steps, seed)
+    _make_one(model, out, steps, partial(distilled, ratio=ratio, seed=seed))
 
 
-def _make_one(path: Path, out: Path, method, steps: int, seed: int, refine: bool = False) -> None:
+def _make_one(path: Path, out: Path, steps: int, student_of: Callable[..., Student]) -> None:
     import time
 
     from tracrlab.compiler import CompiledModel
-    from tracrlab.students.single import student_of
 
     if steps < 1:
         raise TracrLabError(f"--steps is {steps}; it takes a number above 0.")
@@ -75,7 +78,7 @@ def _make_one(path: Path, out: Path, method, steps: int, seed: int, refine: bool
     if model.program is None:
         raise TracrLabError(f"{path} does not say which program it computes.")
     start = time.perf_counter()
-    student = student_of(model, method, steps, seed, refine)
+    student = student_of(model, steps=steps)
     seconds = time.perf_counter() - start
     student.model.save(out)
     verdict = "exact" if student.exact else f"right on {student.accuracy:.2%} of the positions"
