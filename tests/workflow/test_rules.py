@@ -75,13 +75,13 @@ def test_rule_files_are_one_stage_long():
 
 #: Jobs by configuration, for the rules that have more than one.
 JOBS = {
-    "config": {"sample_programs": 12, "build_shard": 8, "compress_shard": 2, "distil_shard": 2},
+    "config": {"sample_programs": 12, "build_shard": 8, "compress_shard": 10, "distil_shard": 10},
     "smoke": {"sample_programs": 3, "build_shard": 2, "compress_shard": 2, "distil_shard": 2},
     "overnight": {"sample_programs": 60, "build_shard": 40, "compress_shard": 20}
     | {"distil_shard": 20},
     "paper": {"sample_programs": 135, "build_shard": 90, "compress_shard": 150}
     | {"distil_shard": 71},
-    "large": {"sample_programs": 300, "build_shard": 200, "compress_shard": 2, "distil_shard": 2},
+    "large": {"sample_programs": 300, "build_shard": 200, "compress_shard": 10, "distil_shard": 10},
 }
 
 
