@@ -9,32 +9,16 @@ model's outputs there is a candidate of its own, and is executed like any other.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tracrlab.decompiler.bank import NONE, Bank, Goal, Step, members
+from tracrlab.decompiler.bank import Bank, Goal, Step, members
+from tracrlab.decompiler.next_ops import Block, NextOps, Rows, Selectors
 from tracrlab.rasp.presets import ARRAY_FUNCTIONS, Preset, constants
-from tracrlab.rasp.primitives import (
-    COMMUTATIVE,
-    LINEAR_SEQUENCE_MAP,
-    MAP,
-    SELECT,
-    SEQUENCE_MAP,
-    Primitive,
-    constant_count,
-)
-from tracrlab.rasp.program import (
-    AGGREGATE,
-    CATEGORICAL,
-    NUMERICAL,
-    SELECTOR_WIDTH,
-    Program,
-)
-from tracrlab.rasp.values import is_number
+from tracrlab.rasp.primitives import SELECT, Primitive, constant_count
+from tracrlab.rasp.program import CATEGORICAL, NUMERICAL, Program
 
 if TYPE_CHECKING:
     from tracrlab.decompiler.checking import Candidate
@@ -46,104 +30,10 @@ _SEARCHED, _PLACES = 20, 120
 _WIDE, _NARROW = (320, 128), (56, 40)
 #: Sequences that new Selects compare, and results of one op that a last op is tried on.
 _COMPARED, _KEPT = 24, 8000
-#: Constants of a Map, the smallest of the values that are there.
-_CONSTANTS = 16
 #: Ways to compute what is in the bank that are looked for, of each.
 _WAYS = 16
 #: Rounds in which ops are exchanged for others that compute the same, and of how many programs.
 _EXCHANGES, _EXCHANGED = 2, 16
-#: Numbers that are computed at once, about.
-_AT_ONCE = 400_000
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Sequences on the inputs that are searched on.
-
-    Attributes:
-      values: float32 [sequences, places].
-      what: a number of the bank or a step for each.
-      likely: a logarithm for each, larger where it is likelier.
-      needs: which numbers of the bank each needs, float32 [sequences, numbers].
-      new: ops that each needs beyond the bank.
-    """
-
-    values: np.ndarray
-    what: Sequence[int | Step]
-    likely: np.ndarray
-    needs: np.ndarray
-    new: int = 0
-
-    def __len__(self) -> int:
-        return len(self.what)
-
-    @cached_property
-    def none(self) -> np.ndarray:
-        """Where they are None, bool [sequences, places]."""
-        return self.values == NONE
-
-    @cached_property
-    def ops(self) -> np.ndarray:
-        """How many ops each needs, [sequences]."""
-        return self.needs.sum(axis=1) + self.new
-
-    def first(self, count: int) -> _Rows:
-        return replace(
-            self,
-            values=self.values[:count],
-            what=self.what[:count],
-            likely=self.likely[:count],
-            needs=self.needs[:count],
-        )
-
-
-@dataclass(frozen=True)
-class _Selectors:
-    """Selectors, in the same way; `matrices` is float32 [selectors, inputs, keys, queries]."""
-
-    matrices: np.ndarray
-    what: Sequence[int | Step]
-    likely: np.ndarray
-    needs: np.ndarray
-    new: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.what)
-
-    def take(self, rows: slice) -> _Selectors:
-        return _Selectors(
-            self.matrices[rows],
-            self.what[rows],
-            self.likely[rows],
-            self.needs[rows],
-            self.new[rows],
-        )
-
-    def joined(self, other: _Selectors) -> _Selectors:
-        return _Selectors(
-            np.concatenate([self.matrices, other.matrices]),
-            [*self.what, *other.what],
-            *(
-                np.concatenate([getattr(self, name), getattr(other, name)])
-                for name in ("likely", "needs", "new")
-            ),
-        )
-
-
-class _Block(NamedTuple):
-    """Results of one op on many operands.
-
-    Attributes:
-      values: float32 [results, places].
-      likely: a logarithm for each.
-      ops: how many ops each needs.
-      step: the step of a result.
-    """
-
-    values: np.ndarray
-    likely: np.ndarray
-    ops: np.ndarray
-    step: Callable[[int], Step]
 
 
 class Endings:
@@ -160,10 +50,10 @@ class Endings:
         self._bank, self._goal, self._preset, self._max_ops = bank, goal, preset, max_ops
         searched = min(_SEARCHED, max(_PLACES // bank.domain.max_seq_len, 4))
         self._mask = bank.domain.mask[:searched]
-        self._place = np.flatnonzero(self._mask.ravel())
         self._wanted = goal.outputs[: len(self._mask)][self._mask]
         self._tolerance = _tolerance(self._wanted)
         self._numbers = goal.numbers
+        self._ops = NextOps(self._mask, goal.numbers, self._wanted, preset, max_ops)
         wide = [bank.likeliest(one, _WIDE[0], max_ops - 1) for one in (CATEGORICAL, NUMERICAL)]
         selectors = bank.likeliest(None, _WIDE[1], max_ops - 1)
         needed = 0
@@ -185,17 +75,17 @@ class Endings:
         known = self._known.take(slice(_NARROW[1]))
         new = self._new_selectors(narrow[CATEGORICAL].first(_COMPARED))
         hits = [
-            *self._right(self._mapped(self._wide.values(), encoding)),
-            *self._right(self._paired(self._wide[encoding], self._wide[encoding], encoding)),
-            *self._right(self._aggregated(self._known, self._wide[encoding], encoding)),
-            *self._right(self._aggregated(new, narrow[encoding], encoding)),
-            *self._right(self._counted(self._known.joined(new), encoding)),
+            *self._right(self._ops.mapped(self._wide.values(), encoding)),
+            *self._right(self._ops.paired(self._wide[encoding], self._wide[encoding], encoding)),
+            *self._right(self._ops.aggregated(self._known, self._wide[encoding], encoding)),
+            *self._right(self._ops.aggregated(new, narrow[encoding], encoding)),
+            *self._right(self._ops.counted(self._known.joined(new), encoding)),
         ]
         first = {one: self._first(narrow, known, new, one) for one in (CATEGORICAL, NUMERICAL)}
         if len(hits) < count:
-            hits += self._right(self._mapped(first.values(), encoding))
-            hits += self._right(self._paired(first[encoding], narrow[encoding], encoding))
-            hits += self._right(self._aggregated(known, first[encoding], encoding))
+            hits += self._right(self._ops.mapped(first.values(), encoding))
+            hits += self._right(self._ops.paired(first[encoding], narrow[encoding], encoding))
+            hits += self._right(self._ops.aggregated(known, first[encoding], encoding))
         hits.sort(key=lambda hit: -hit[0])
         confirmed = []
         for _, step in hits[: 8 * count]:
@@ -219,7 +109,7 @@ class Endings:
         given, wanted = self._numbers.of(table.values)[table.codes[mask]], self._goal.outputs[mask]
         return bool((np.abs(given - wanted) <= _tolerance(wanted)).all())
 
-    def _right(self, blocks: Iterable[_Block]) -> list[tuple[float, Step]]:
+    def _right(self, blocks: Iterable[Block]) -> list[tuple[float, Step]]:
         hits = []
         for block in blocks:
             near = np.abs(block.values[:, :24] - self._wanted[:24]) <= self._tolerance[:24]
@@ -231,22 +121,22 @@ class Endings:
 
     # What stands on the inputs.
 
-    def _rows(self, numbers: Sequence[int]) -> _Rows:
-        values = np.zeros((len(numbers), len(self._place)), dtype=np.float32)
+    def _rows(self, numbers: Sequence[int]) -> Rows:
+        values = np.zeros((len(numbers), len(self._wanted)), dtype=np.float32)
         for row, number in zip(values, numbers, strict=True):
             table = self._bank.tables[number]
             row[:] = self._numbers.of(table.values)[table.codes[: len(self._mask)][self._mask]]
-        return _Rows(values, numbers, self._likely(numbers), self._needs(numbers))
+        return Rows(values, numbers, self._likely(numbers), self._needs(numbers))
 
     def _selectors(
         self, what: Sequence[int | Step], matrices: Sequence[np.ndarray], new: int = 0
-    ) -> _Selectors:
+    ) -> Selectors:
         """Selectors of the bank, from [keys, queries, inputs], or new ones, from the inputs on."""
         inputs, positions = self._mask.shape
         stacked = np.zeros((len(what), inputs, positions, positions), dtype=np.float32)
         for number, matrix in enumerate(matrices):
             stacked[number] = matrix if new else matrix[..., :inputs].transpose(2, 0, 1)
-        return _Selectors(
+        return Selectors(
             stacked, what, self._likely(what), self._needs(what), np.full(len(what), new)
         )
 
@@ -264,122 +154,9 @@ class Endings:
             row[[self._column[number] for number in members(self._bank.needs(one))]] = 1
         return needs
 
-    def _grid(self, values: np.ndarray) -> np.ndarray:
-        """Rows as [inputs, rows, positions]."""
-        inputs, positions = self._mask.shape
-        grid = np.full((len(values), inputs * positions), NONE, dtype=np.float32)
-        grid[:, self._place] = values
-        return np.ascontiguousarray(grid.reshape(-1, inputs, positions).transpose(1, 0, 2))
-
-    # One op.
-
-    def _mapped(self, operands: Iterable[_Rows], encoding: str) -> Iterator[_Block]:
-        for rows in operands:
-            if not len(rows):
-                continue
-            numbers = np.unique(np.append(rows.values[: _NARROW[0]], self._wanted)).tolist()
-            values = self._numbers.values(numbers)
-            plain = [one for one in values if is_number(one) and float(2 * one).is_integer()]
-            choices = [(one,) for one in sorted(plain, key=abs)[:_CONSTANTS]]
-            choices += [(one,) for one in values if not is_number(one)]
-            for template in self._preset.maps:
-                for chosen in choices if constant_count(template) else [()]:
-                    yield self._map(rows, Primitive(MAP, template, chosen), encoding)
-
-    def _map(self, rows: _Rows, function: Primitive, encoding: str) -> _Block:
-        given = self._numbers.of(function.constants)[:-1]
-        values = ARRAY_FUNCTIONS[function.template](rows.values, *given).astype(np.float32)
-        np.copyto(values, NONE, where=rows.none)
-
-        def step(row: int) -> Step:
-            return Step(MAP, function, encoding, (rows.what[row],))
-
-        return _Block(values, rows.likely, rows.ops + 1, step)
-
-    def _paired(self, left: _Rows, right: _Rows, encoding: str) -> Iterator[_Block]:
-        """SequenceMaps of categorical and LinearSequenceMaps of numerical sequences."""
-        for column in range(len(right) if len(left) else 0):
-            shared = left.needs @ right.needs[column]
-            ops = left.ops + right.ops[column] - shared + 1
-            short = np.flatnonzero(ops <= self._max_ops)
-            if not len(short):
-                continue
-            values, other = left.values[short], right.values[column]
-            none = left.none[short] | right.none[column]
-            likely, ops = left.likely[short] + right.likely[column], ops[short]
-            for function, on_arrays, turned in self._pair_functions(encoding):
-                first, second = (other, values) if turned else (values, other)
-                results = on_arrays(first, second).astype(np.float32)
-                np.copyto(results, NONE, where=none)
-
-                def step(row, short=short, column=column, function=function, turned=turned):
-                    operands = left.what[short[row]], right.what[column]
-                    operands = operands[::-1] if turned else operands
-                    return Step(function.op, function, encoding, operands)
-
-                yield _Block(results, likely, ops, step)
-
-    def _pair_functions(self, encoding: str) -> Iterator[tuple[Primitive, Callable, bool]]:
-        """Functions, what they do to arrays, and whether the operands are exchanged."""
-        if encoding == NUMERICAL:
-            for a, b in self._preset.factors:
-                function = Primitive(LINEAR_SEQUENCE_MAP, "a * x + b * y", (a, b))
-                for turned in (False, True)[: 1 + (a != b)]:
-                    yield function, lambda x, y, a=a, b=b: a * x + b * y, turned
-            return
-        for template in self._preset.sequence_maps:
-            commutes = template in COMMUTATIVE or template == "x + y"
-            for turned in (False, True)[: 2 - commutes]:
-                yield Primitive(SEQUENCE_MAP, template), ARRAY_FUNCTIONS[template], turned
-
-    def _aggregated(self, selectors: _Selectors, rows: _Rows, encoding: str) -> Iterator[_Block]:
-        if not len(rows):
-            return
-        grid = self._grid(rows.values)
-        none = grid == NONE
-        values = np.where(none, np.float32(0), grid)
-        squares = values * values
-        at_once = max(1, _AT_ONCE // grid.size)
-        for start in range(0, len(selectors), at_once):
-            part = selectors.take(slice(start, start + at_once))
-            shared = part.needs @ rows.needs.T
-            ops = part.needs.sum(axis=1)[:, None] + part.new[:, None] + rows.ops - shared + 1
-            matrices = part.matrices
-            counts = matrices.sum(axis=2)[:, :, None]
-            total = values @ matrices
-            result = total / np.maximum(counts, 1)
-            good = ops <= self._max_ops
-            if none.any():
-                nones = none.astype(np.float32) @ matrices
-                good &= ~((nones > 0) & (counts > 1)).any(axis=(1, 3))
-                result = np.where(nones > 0, NONE, result)
-            if encoding == CATEGORICAL:  # categories have no mean
-                mixed = np.abs(squares @ matrices * counts - total * total) > 1e-2
-                good &= ~(mixed & (counts > 1)).any(axis=(1, 3))
-            default = NONE if encoding == CATEGORICAL else np.float32(0)
-            result = np.where(counts == 0, default, result)
-            which, row = np.nonzero(good)
-            flat = result.transpose(0, 2, 1, 3)[which, row].reshape(len(which), self._mask.size)
-
-            def step(number: int, part=part, which=which, row=row) -> Step:
-                operands = part.what[which[number]], rows.what[row[number]]
-                return Step(AGGREGATE, None, encoding, operands)
-
-            likely = part.likely[which] + rows.likely[row]
-            yield _Block(flat[:, self._place], likely, ops[which, row], step)
-
-    def _counted(self, selectors: _Selectors, encoding: str) -> Iterator[_Block]:
-        widths = selectors.matrices.sum(axis=2).reshape(len(selectors), self._mask.size)
-        ops = selectors.needs.sum(axis=1) + selectors.new + 1
-
-        def step(row: int) -> Step:
-            return Step(SELECTOR_WIDTH, None, encoding, (selectors.what[row],))
-
-        yield _Block(widths[:, self._place], selectors.likely, ops, step)
-
-    def _new_selectors(self, rows: _Rows) -> _Selectors:
+    def _new_selectors(self, rows: Rows) -> Selectors:
         """Every other Select of two of these; one for each way of selecting."""
-        grid = self._grid(rows.values)
+        grid = self._ops.grid(rows.values)
         valid = self._mask[:, :, None] & self._mask[:, None, :]
         if self._goal.domain.causal:
             valid = valid & np.tri(self._mask.shape[1], dtype=bool).T
@@ -417,15 +194,15 @@ class Endings:
         return self._selectors(steps, matrices, new=1)
 
     def _first(
-        self, rows: dict[str, _Rows], known: _Selectors, new: _Selectors, encoding: str
-    ) -> _Rows:
+        self, rows: dict[str, Rows], known: Selectors, new: Selectors, encoding: str
+    ) -> Rows:
         """What one op more gives beyond the bank, the likeliest of it."""
         own = rows[encoding]
         blocks = [
-            *self._mapped(rows.values(), encoding),
-            *self._paired(own, own, encoding),
-            *self._aggregated(known, own, encoding),
-            *self._counted(known.joined(new), encoding),
+            *self._ops.mapped(rows.values(), encoding),
+            *self._ops.paired(own, own, encoding),
+            *self._ops.aggregated(known, own, encoding),
+            *self._ops.counted(known.joined(new), encoding),
         ]
         kept = [np.flatnonzero(block.ops < self._max_ops) for block in blocks]
         values = np.concatenate(
@@ -447,7 +224,7 @@ class Endings:
         first = np.sort(first[~np.isin(names[first], own_names)])
         chosen = order[first[np.ptp(values[order[first]], axis=1) > 0][:_KEPT]]
         steps = [blocks[block_of[one]].step(int(row_of[one])) for one in chosen]
-        return _Rows(values[chosen], steps, likely[chosen], self._needs(steps), 1)
+        return Rows(values[chosen], steps, likely[chosen], self._needs(steps), 1)
 
 
 def likeliest_endings(
