@@ -6,7 +6,7 @@ lanes share nothing, so the result for a model does not depend on the others.
 
 After every chunk of steps each student is run on a block of inputs, those that it got wrong among
 them, and on the next block only while all are right: so what is said to be right is right on all.
-Half of the next inputs are drawn from those that are wrong.
+Of the next inputs a share is drawn from those that are wrong.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class TrainingSettings:
         leaves its lane.
       mined: share of the pool that is drawn from inputs which the student gets wrong.
       learning_rate: peak of the schedule.
-      warm_up: share of the steps over which the rate rises; it falls as a cosine afterwards.
+      warm_up: share of a cycle over which the rate rises; it falls as a cosine afterwards.
       clip: largest norm of a model's gradient.
       layer_loss, layer_weight, output_loss, combine: as in `losses.distance`.
       samples: "vocabulary" (inputs of the domain), "random" (uniform residual streams), or
