@@ -13,6 +13,8 @@ from tracrlab.compiler import verify
 from tracrlab.compiler.architecture import Layer
 from tracrlab.compiler.verification import Verification
 from tracrlab.errors import TracrLabError
+from tracrlab.students import making as making_module
+from tracrlab.students import student as student_module
 from tracrlab.students.checkpoints import Checkpoint
 from tracrlab.students.compressing import Compression
 from tracrlab.students.making import Making, make
@@ -50,6 +52,35 @@ def test_compression_gives_every_teacher_a_student():
         assert student.exact == result.passed
     assert sum(student.exact for student in students.values()) >= 3
     assert any(student.steps == 0 for student in students.values()), "exact from the data"
+
+
+@pytest.mark.parametrize(
+    ("gate", "within_reach", "steps"), [(0.9, 0.0, 60), (0.9, 1.0, 40), (0.0, 0.0, 40)]
+)
+def test_another_cycle_for_what_comes_near_the_gate(gate, within_reach, steps, monkeypatch):
+    """Not for what passes it, and not for what is far from it."""
+    monkeypatch.setattr(making_module, "WITHIN_REACH", within_reach)
+    monkeypatch.setattr(student_module, "GATE_ACCURACY", gate)
+    monkeypatch.setattr(student_module, "GATE_LOSS", 0.05 if gate else math.inf)
+    training = replace(TRAINING, steps=40, cycles=2, extra_cycles=1, learning_rate=1e-6)
+    for one in made(Natural(), training=training):
+        assert one.steps == steps
+        assert bool(one.refusal) == (gate > 0)
+
+
+def test_a_verdict_from_the_last_look_is_that_of_a_verification():
+    """A student that leaves right has been run on all inputs; it is not run on them again."""
+    training = replace(TRAINING, steps=600, chunk=50, lanes=1, batch=32, pool=256)
+    exact = 0
+    for one in made(Natural(), training=training):
+        result = verify(one.model, teacher(one.id)[1], None)
+        assert one.exact == result.passed
+        assert one.accuracy == pytest.approx(result.accuracy)
+        assert one.verification.inputs == result.inputs
+        assert one.verification.positions == result.positions
+        assert one.verification.max_error == pytest.approx(result.max_error, rel=1e-3)
+        exact += one.exact
+    assert exact >= 3
 
 
 def test_natural_students_learn_their_programs():

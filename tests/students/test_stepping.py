@@ -12,6 +12,7 @@ from tests.students.conftest import teachers
 from tracrlab.students.compressing import Compression
 from tracrlab.students.losses import mean_square
 from tracrlab.students.making import all_inputs
+from tracrlab.students.marks import WRONG
 from tracrlab.students.shapes import Shape
 from tracrlab.students.stacking import padded_weights
 from tracrlab.students.stepping import B1, B2, adam_step, compiled, look, rate_of, student_weights
@@ -113,19 +114,20 @@ def test_a_look_finds_each_wrong_position():
     (one,) = [one for one in teachers(1) if one.model.output_encoding == "categorical"]
     shape = Shape.of(one.model.architecture, one.model.architecture)
     inputs, weights = all_inputs(one), padded_weights(one.model, shape.teacher)
-    wanted = one.wanted.copy()
-    wanted[3, 0] += 1
-    wanted[-1, :2] += 1
-    hidden = np.flatnonzero(inputs.lengths - 1 < wanted.shape[1])[0]
-    wanted[hidden, -1] += 1  # padding, which nobody looks at
-    arrays = (inputs.codes, inputs.lengths, wanted, np.float32(0))
+    values = one.wanted.values.copy()
+    values[3, 0] += 1
+    values[-1, :2] += 1
+    hidden = np.flatnonzero(inputs.lengths - 1 < values.shape[1])[0]
+    values[hidden, -1] += 1  # padding, which nobody looks at
+    wanted = one.wanted._replace(values=values)
+    arrays = (weights, inputs.codes, inputs.lengths, wanted, np.bool_(False))
     for lanes in (1, 2):
-        stacked = [np.stack([array] * lanes) for array in arrays]
-        many = {name: np.stack([value] * lanes) for name, value in weights.items()}
-        found, bad = compiled(look)(many, *stacked, inputs.causal)
+        stacked = jax.tree.map(lambda array, lanes=lanes: np.stack([array] * lanes), arrays)
+        found, bad = compiled(look)(*stacked, inputs.causal)
         assert np.asarray(bad).tolist() == [3] * lanes
         for lane in np.asarray(found):
-            assert np.flatnonzero(lane).tolist() == [3, len(wanted) - 1]
+            assert np.flatnonzero(lane).tolist() == [3, len(values) - 1]
+            assert set(lane[[3, -1]]) == {WRONG}
 
 
 def test_the_loss_of_a_verdict_is_that_of_the_padded_models():

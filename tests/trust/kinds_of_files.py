@@ -103,9 +103,16 @@ def _read_students(path: Path) -> Any:
     ]
     assert checkpoint.has_left(3)
     return [
-        (s.id, s.steps, s.loss, s.accuracy, s.wrong.tobytes(), _arrays(s.parameters), *moments)
+        (
+            s.id,
+            s.steps,
+            s.loss,
+            s.accuracy,
+            s.marks.tobytes(),
+            s.walk.tobytes(),
+            _arrays(s.parameters),
+        )
         for s in states
-        for moments in [[_arrays(moment) for moment in s.moments]]
     ]
 
 

@@ -43,5 +43,5 @@ def student_state(steps: int) -> Trained:
     """A student in training, with other weights at each step."""
     generator = np.random.default_rng(steps)
     weights = {"w": generator.standard_normal((40, 30), dtype=np.float32)}
-    moments = ({"w": weights["w"] * 0.1}, {"w": weights["w"] ** 2})
-    return Trained(3, weights, moments, 0.5, steps, 0.25, np.zeros(17, bool))
+    walk = np.stack([factor * weights["w"].ravel() for factor in (1.0, 0.1, 0.2)])
+    return Trained(3, weights, walk, 0.5, steps, 0.25, np.zeros(17, np.int8))

@@ -15,6 +15,9 @@ class StudentTraining(Section):
     cycles: Count = Field(
         2, description="parts of the steps that each have a schedule of their own, from its warm-up"
     )
+    extra_cycles: int = Field(
+        0, ge=0, description="further ones, of a model that comes near the gate and does not pass"
+    )
     chunk: Count = Field(50, description="steps between two looks at a model")
     lanes: int = Field(
         0,
@@ -24,14 +27,24 @@ class StudentTraining(Section):
     batch: Count = Field(32, description="inputs of a step")
     pool: Count = Field(512, description="inputs that the batches of a chunk are drawn from")
     looked: Count = Field(
-        1024, description="inputs that a model is run on at once after a chunk, until one is wrong"
+        1024, description="inputs that a model is run on after a chunk, or all while none is wrong"
     )
     mined: float = Field(
-        0.5, ge=0, lt=1, description="share of the pool drawn from inputs that are still wrong"
+        0.5,
+        ge=0,
+        lt=1,
+        description="share of the pool drawn from inputs that are wrong or nearly so",
     )
     learning_rate: float = Field(1e-2, gt=0, description="peak of the schedule")
     warm_up: Share = Field(0.1, description="share of a cycle over which the rate rises")
     clip: float = Field(1.0, gt=0, description="largest norm of a model's gradient")
+    averaging: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the past in the running mean of the weights that a student has; "
+        "0 gives it those of the last step",
+    )
     layer_loss: Literal["l2", "l1", "cross_entropy", "none"] = Field(
         "l2", description="distance of half-layer outputs to the teacher's"
     )
@@ -89,13 +102,31 @@ class RefinementTraining(Section):
 class NaturalTraining(StudentTraining):
     """How every weight is trained from a Xavier start: few inputs a step, mined again and again."""
 
+    extra_cycles: int = Field(
+        1,
+        ge=0,
+        description="further cycles, of a model that comes near the gate and does not pass",
+    )
     chunk: Count = Field(25, description="steps between two looks at a model")
     batch: Count = Field(16, description="inputs of a step")
     pool: Count = Field(256, description="inputs that the batches of a chunk are drawn from")
+    looked: Count = Field(
+        768, description="inputs that a model is run on after a chunk, or all while none is wrong"
+    )
     mined: float = Field(
-        0.75, ge=0, lt=1, description="share of the pool drawn from inputs that are still wrong"
+        0.75,
+        ge=0,
+        lt=1,
+        description="share of the pool drawn from inputs that are wrong or nearly so",
     )
     warm_up: Share = Field(0.04, description="share of a cycle over which the rate rises")
+    averaging: float = Field(
+        0.9,
+        ge=0,
+        lt=1,
+        description="share of the past in the running mean of the weights that a student has; "
+        "0 gives it those of the last step",
+    )
 
 
 class StudentZoo(Section):

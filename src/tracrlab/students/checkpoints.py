@@ -97,14 +97,12 @@ class Checkpoint:
         given = [("given", state) for states in self.given.values() for state in states]
         for kind, state in [*given, *(("lane", state) for state in lanes)]:
             number = len(entries)
-            entries.append([kind, state.id, state.loss, state.steps, state.accuracy])
+            entries.append([kind, state.id, state.loss, state.steps, state.accuracy, state.error])
             for name, value in state.parameters.items():
                 arrays[f"{number}/parameters/{name}"] = np.ascontiguousarray(value)
             if kind == "lane":
-                arrays[f"{number}/wrong"] = state.wrong
-                for order, moment in enumerate(state.moments):
-                    for name, value in moment.items():
-                        arrays[f"{number}/moment_{order}/{name}"] = np.ascontiguousarray(value)
+                arrays[f"{number}/marks"] = state.marks
+                arrays[f"{number}/walk"] = np.ascontiguousarray(state.walk)
         header = {"settings": self.settings, "entries": entries, "left": sorted(self._left)}
         write_checkpoint(self.path, save_file, arrays, _FORMAT, header)
         self._written = time.monotonic()
@@ -127,11 +125,13 @@ class Checkpoint:
             return
         header, arrays = found
         try:
-            for number, (kind, id_, loss, steps, accuracy) in enumerate(header["entries"]):
-                moments = tuple(_named(arrays, f"{number}/moment_{order}/") for order in (0, 1))
-                wrong = arrays.get(f"{number}/wrong", np.zeros(0, bool))
+            for number, (kind, id_, *numbers) in enumerate(header["entries"]):
+                loss, steps, accuracy, error = numbers
+                walk, marks = np.zeros((3, 0), np.float32), np.zeros(0, np.int8)
+                if kind == "lane":
+                    walk, marks = arrays[f"{number}/walk"], arrays[f"{number}/marks"]
                 parameters = _named(arrays, f"{number}/parameters/")
-                state = Trained(id_, parameters, moments, loss, steps, accuracy, wrong)
+                state = Trained(id_, parameters, walk, loss, steps, accuracy, marks, error)
                 if kind == "lane":
                     self.lanes[id_] = state
                 else:

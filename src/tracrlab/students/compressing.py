@@ -34,6 +34,7 @@ class Compression:
     """The method: which student a teacher gets, where it starts, and what comes out."""
 
     trained = "compression"
+    may_begin_right = True
 
     def __init__(
         self,

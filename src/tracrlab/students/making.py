@@ -27,11 +27,20 @@ from tracrlab.students.training import (
     train,
 )
 
+#: Share of the positions that must be right for the gate to be within reach of one more cycle.
+WITHIN_REACH = 0.75
+
 
 class Method(Protocol):
-    """A way to make students: `compressing.Compression` or `natural.Natural`."""
+    """A way to make students: `compressing.Compression` or `natural.Natural`.
+
+    Attributes:
+      trained: as in `TrainingSettings`.
+      may_begin_right: whether a start may be right before the first step.
+    """
 
     trained: str
+    may_begin_right: bool
 
     def teacher(self, teacher: Teacher) -> Teacher:
         """The teacher as this method uses it."""
@@ -112,7 +121,7 @@ def make(
                 yield refined
             continue
         candidates = [refined]
-        if refined.rank < EXACT or not w_alone.state.wrong.any():
+        if refined.rank < EXACT or w_alone.state.is_right:
             candidates = [w_alone.student, refined]
             if second.training.steps and not max(one.rank for one in candidates):
                 own = _solved(remaining[id_], refinement, making, w_alone.state.steps)
@@ -154,7 +163,7 @@ class _Made:
     @property
     def is_good(self) -> bool:
         """Whether it may leave training; what is known to be wrong is not judged for that."""
-        if not np.isfinite(self.state.loss) or self.state.wrong.any():
+        if not np.isfinite(self.state.loss) or not self.state.is_right:
             return False
         return self.student.exact and self.student.loss <= self.target_loss
 
@@ -181,7 +190,11 @@ def _trained(
 
     def look(state: Trained) -> Look:
         good = bool(given[state.id]) or made(state, given[state.id]).is_good
-        return Look(good, good and given[state.id] >= making.snapshots)
+        leave = good and given[state.id] >= making.snapshots
+        if settings.may_end(state) and not leave:
+            student = made(state, given[state.id]).student
+            leave = not student.refusal or student.accuracy < WITHIN_REACH
+        return Look(good, leave)
 
     jobs = []
     for id_, teacher in by_id.items():
@@ -192,8 +205,8 @@ def _trained(
         job = method.job(teacher, shape)
         job.state = saved.lanes.get(id_)
         start = _untrained(job)
-        begins = job.state is None and not making.snapshots
-        begins &= bool(settings.steps) and _may_be_exact(teacher, method, start)
+        begins = method.may_begin_right and job.state is None and not making.snapshots
+        begins = begins and settings.steps > 0 and _may_be_exact(teacher, method, start)
         if not settings.steps or (begins and made(start, 0).is_good):
             saved.give(start, leaves=True)
             yield made(start, 0)
@@ -213,7 +226,7 @@ def _student(
 ) -> Student:
     """The student that a state is, judged."""
     found = method.finished(teacher, state.parameters)
-    return _judged(teacher, found, making, state.steps, snapshot)
+    return _judged(teacher, found, making, state.steps, snapshot, state.error)
 
 
 def _solved(teacher: Teacher, refinement: Refinement, making: Making, steps: int) -> Student:
@@ -228,12 +241,14 @@ def _judged(
     making: Making,
     steps: int,
     snapshot: int,
+    error: float = np.nan,
 ) -> Student:
     model, readout = found
     if making.rotate:
         rng = np.random.default_rng([making.training.seed, teacher.id, snapshot])
-        model, readout = rotate(model, readout, rng)
-    return judge(teacher, model, readout, all_inputs(teacher), steps=steps, snapshot=snapshot)
+        model, readout, error = *rotate(model, readout, rng), np.nan
+    inputs = all_inputs(teacher)
+    return judge(teacher, model, readout, inputs, steps=steps, snapshot=snapshot, error=error)
 
 
 def _may_be_exact(teacher: Teacher, method: Method, state: Trained) -> bool:
@@ -250,4 +265,5 @@ def all_inputs(teacher: Teacher) -> Inputs:
 
 
 def _untrained(job: Job) -> Trained:
-    return Trained(job.id, job.parameters, ({}, {}), 0.0, 0, 0.0, np.zeros(0, bool))
+    walk, nothing_known = np.zeros((3, 0), np.float32), np.zeros(0, np.int8)
+    return Trained(job.id, job.parameters, walk, 0.0, 0, 0.0, nothing_known)

@@ -27,6 +27,7 @@ class Natural:
     """The method: which student a teacher gets, where it starts, and what comes out."""
 
     trained = "weights"
+    may_begin_right = False
 
     def __init__(self, ratio: float = 0.5, seed: int = 0):
         """Chooses the kind of student.

@@ -30,6 +30,7 @@ class Refinement:
     """The method: which student a teacher gets, where it starts, and what comes out."""
 
     trained = "weights"
+    may_begin_right = True
 
     def __init__(
         self, compression: Compression, starts: Mapping[int, Arrays], *, trains: bool = True

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from tracrlab.compiler.model import PRESENT
 from tracrlab.students.losses import distance
+from tracrlab.students.marks import SURE, UNSURE, WRONG, Wanted
 from tracrlab.students.transformer import Outputs, embed, product, run
 
 if TYPE_CHECKING:
@@ -59,14 +61,13 @@ def compiled(program: Callable) -> Callable:
     """One of the programs below, compiled.
 
     For a CPU what takes the time is products of matrices, which are library calls. So LLVM's
-    costlier passes and XLA's second way to write loops, which make compiling a third longer each,
-    gain nothing. What XLA_FLAGS says goes first.
+    costlier passes, which make compiling a third longer, gain nothing. What XLA_FLAGS says goes
+    first.
     """
     options = None
-    if jax.default_backend() == "cpu":
-        cheap = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
-        said = os.environ.get("XLA_FLAGS", "")
-        options = {name: value for name, value in cheap.items() if name not in said}
+    level = "xla_backend_optimization_level"
+    if jax.default_backend() == "cpu" and level not in os.environ.get("XLA_FLAGS", ""):
+        options = {level: 1}
     names = signature(program).parameters
     static = tuple(name for name in ("settings", "causal") if name in names)
     return jax.jit(program, static_argnames=static, compiler_options=options)
@@ -100,8 +101,8 @@ def targets(teachers, codes, lengths, causal):
 
 
 def steps(
-    parameters,
-    moments,
+    flats,
+    walks,
     codes,
     lengths,
     right,
@@ -117,8 +118,8 @@ def steps(
     """A chunk of steps in every lane.
 
     Args:
-      parameters: padded, stacked.
-      moments: Adam's.
+      flats: parameters, padded, each model's as `flat` gives them [lanes, entries].
+      walks: as in `training.Trained` [lanes, 3, entries].
       codes: the pools.
       lengths: theirs.
       right: what `targets` gives on them.
@@ -132,18 +133,16 @@ def steps(
       causal: whether attention is masked causally.
 
     Returns:
-      parameters, moments, and the mean loss of the last ten steps [lanes].
+      parameters and walks as they were given, and the mean loss of the last ten steps [lanes].
     """
     root = jax.random.key(settings.seed)
 
-    def lane(
-        parameters, moments, codes, lengths, right, rows, start, id_, mask, teacher, tolerance
-    ):
+    def lane(own, walk, codes, lengths, right, rows, start, id_, mask, teacher, tolerance):
         key = jax.random.fold_in(jax.random.fold_in(root, id_), start)
-        flat_mask = _flat(mask)
+        flat_mask = flat(mask)
 
         def step(state, entry):
-            flat, *moments = state
+            mean, own, *moments = state
             number, rows = entry
             batch = (
                 codes[rows],
@@ -151,7 +150,7 @@ def steps(
                 Outputs(right.logits[rows], right.blocks[:, rows]),
             )
             loss, gradient = jax.value_and_grad(loss_of)(
-                _unflat(flat, parameters),
+                unflat(own, mask),
                 teacher,
                 tolerance,
                 batch,
@@ -159,21 +158,19 @@ def steps(
                 settings,
                 causal,
             )
-            changed = adam_step(
-                flat, moments, _flat(gradient) * flat_mask, start + number, settings
-            )
-            return changed, loss
+            change = flat(gradient) * flat_mask
+            own, *moments = adam_step(own, moments, change, start + number, settings)
+            mean = settings.averaging * mean + (1 - settings.averaging) * own
+            return (mean, own, *moments), loss
 
-        state = (_flat(parameters), _flat(moments[0]), _flat(moments[1]))
         numbered = jnp.arange(settings.chunk), rows
-        state, losses = jax.lax.scan(step, state, numbered)
-        trained, *moments = (_unflat(flat, parameters) for flat in state)
-        return trained, tuple(moments), losses[-10:].mean()
+        (mean, *walk), losses = jax.lax.scan(step, (own, *walk), numbered)
+        return mean, jnp.stack(walk), losses[-10:].mean()
 
     return _in_lanes(
         lane,
-        parameters,
-        moments,
+        flats,
+        walks,
         codes,
         lengths,
         right,
@@ -186,48 +183,61 @@ def steps(
     )
 
 
-def look(weights, codes, lengths, wanted, tolerances, causal):
+def look(weights, codes, lengths, wanted, numerical, causal):
     """Which inputs of a block students get wrong.
 
     Args:
       weights: padded weights of students, stacked.
       codes: the inputs [lanes, inputs, positions].
       lengths: theirs [lanes, inputs].
-      wanted: as in `training.Job` [lanes, inputs, positions - 1].
-      tolerances: [lanes].
+      wanted: the right outputs on them, stacked.
+      numerical: whether the output is a number [lanes].
       causal: whether attention is masked causally.
 
     Returns:
-      the wrong inputs, bool [lanes, inputs], and how many of their positions are wrong [lanes].
+      `marks` [lanes, inputs], and how many of their positions are wrong [lanes].
     """
 
-    def lane(weights, codes, lengths, wanted, tolerance):
+    def lane(weights, codes, lengths, wanted, numerical):
         logits = run(weights, embed(weights, codes), lengths, causal=causal).logits[:, 1:]
-        bad = _wrong_positions(logits, wanted, tolerance, weights["output_mask"])
-        bad &= jnp.arange(bad.shape[1]) < lengths[:, None] - 1
-        return bad.any(axis=1), bad.sum()
+        bad, unsure = _compared(logits, wanted, numerical, weights["output_mask"])
+        visible = jnp.arange(bad.shape[1]) < lengths[:, None] - 1
+        bad &= visible
+        found = jnp.maximum(
+            WRONG * bad.any(axis=1), UNSURE * (unsure & visible).any(axis=1)
+        ).astype(jnp.int8)
+        return found, bad.sum()
 
-    return _in_lanes(lane, weights, codes, lengths, wanted, tolerances)
+    return _in_lanes(lane, weights, codes, lengths, wanted, numerical)
 
 
-def _wrong_positions(logits, wanted, tolerance, output_mask) -> jax.Array:
-    """Which outputs are not as wanted [inputs, positions]."""
+def _compared(logits, wanted: Wanted, numerical, output_mask) -> tuple[jax.Array, jax.Array]:
+    """Which outputs are wrong, and which are not surely right [inputs, positions]."""
     shown = jnp.where(output_mask > 0, logits, -jnp.inf)
     found = jnp.where(shown.max(axis=-1) >= PRESENT, shown.argmax(axis=-1), -1)
-    near = jnp.abs(logits[..., 0] - wanted) < tolerance
-    return jnp.where(tolerance > 0, ~near, found != wanted)
+    ideal = wanted.values[..., None] == jnp.arange(logits.shape[-1])
+    entries = (jnp.abs(logits - ideal) * output_mask).max(axis=-1)
+    off = logits[..., 0] - wanted.values
+    room = jnp.where(off < 0, wanted.below, wanted.above)
+    error = jnp.where(numerical, jnp.abs(off), entries)
+    bad = jnp.where(numerical, ~(error < room), found != wanted.values)
+    return bad, ~(error < SURE * jnp.minimum(room, 0.5))
 
 
-def _flat(arrays: Arrays) -> jax.Array:
-    """All entries in a row: few large operations cost less than many small ones."""
-    return jnp.concatenate([value.ravel() for _, value in sorted(arrays.items())])
+def flat(arrays: Arrays):
+    """All entries in a row [entries]: few large operations cost less than many small ones.
+
+    Arrays of numpy give arrays of numpy, here and in `unflat`.
+    """
+    rows = [value.ravel() for _, value in sorted(arrays.items())]
+    return (np if isinstance(rows[0], np.ndarray) else jnp).concatenate(rows)
 
 
-def _unflat(flat: jax.Array, like: Arrays) -> Arrays:
-    """The inverse of `_flat`."""
+def unflat(entries, like: Arrays) -> Arrays:
+    """The inverse of `flat`, of arrays of the shapes of others."""
     arrays, end = {}, 0
     for name, value in sorted(like.items()):
-        arrays[name] = flat[end : end + value.size].reshape(value.shape)
+        arrays[name] = entries[end : end + value.size].reshape(value.shape)
         end += value.size
     return arrays
 
@@ -272,7 +282,7 @@ def loss_of(
 
 def rate_of(settings: TrainingSettings) -> optax.Schedule:
     """The learning rate of a step: in each cycle it rises in a line and falls as a cosine."""
-    length = max(2, settings.steps // settings.cycles)
+    length = settings.cycle
     cycle = optax.warmup_cosine_decay_schedule(
         0.0,
         settings.learning_rate,
@@ -283,7 +293,7 @@ def rate_of(settings: TrainingSettings) -> optax.Schedule:
     return lambda step: cycle(step % length)
 
 
-def adam_step(flat, moments, gradient, step, settings: TrainingSettings):
+def adam_step(entries, moments, gradient, step, settings: TrainingSettings):
     """One Adam step with the model's own clipping and schedule, all in vectors of one length.
 
     Returns:
@@ -296,4 +306,4 @@ def adam_step(flat, moments, gradient, step, settings: TrainingSettings):
     first = B1 * moments[0] + (1 - B1) * change
     second = B2 * moments[1] + (1 - B2) * change**2
     direction = (first / (1 - B1**count)) / (jnp.sqrt(second / (1 - B2**count)) + EPSILON)
-    return flat - rate * direction, first, second
+    return entries - rate * direction, first, second

@@ -12,6 +12,7 @@ from tracrlab.compiler.verification import TOLERANCE, Verification, verify
 from tracrlab.rasp.program import CATEGORICAL
 from tracrlab.rasp.truth_table import TruthTable
 from tracrlab.students.losses import mean_square
+from tracrlab.students.marks import Wanted
 from tracrlab.students.training import Inputs
 from tracrlab.students.transformer import Outputs
 
@@ -101,20 +102,27 @@ class Teacher:
         if self.model.output_encoding == CATEGORICAL:
             return 0.0
         values = np.unique(np.array(self.table.output.values, dtype=np.float64))
-        gaps = np.diff(values)
-        gaps = gaps[gaps > TOLERANCE * np.maximum(1, np.abs(values[1:]))]
-        return float(gaps.min(initial=1.0)) / 2
+        return float(np.diff(values)[_apart(values)].min(initial=1.0)) / 2
 
     @property
-    def wanted(self) -> np.ndarray:
-        """The right output of every input, as `training.Job` wants it."""
+    def wanted(self) -> Wanted:
+        """The right outputs on every input."""
         output = self.table.output
         if self.model.output_encoding == CATEGORICAL:
             column_of = {value: column for column, value in enumerate(self.model.output_values)}
-            values = [*(column_of[value] for value in output.values), -1]
-        else:
-            values = [*output.values, np.nan]
-        return np.array(values, np.float32)[output.codes]
+            columns = np.array([*(column_of[value] for value in output.values), -1], np.float32)
+            half = np.full(output.codes.shape, 0.5, np.float32)
+            return Wanted(columns[output.codes], half, half)
+        values = np.array(output.values, dtype=np.float64)
+        # Between two numbers that are told apart lies where reading passes from one to the other.
+        ordered = np.unique(values)
+        apart = _apart(ordered)
+        ends = np.concatenate([[-np.inf], (ordered[:-1] + ordered[1:])[apart] / 2, [np.inf]])
+        place = np.searchsorted(ends, values)
+        parts = values, values - ends[place - 1], ends[place] - values
+        return Wanted(
+            *(np.array([*part, np.nan]).astype(np.float32)[output.codes] for part in parts)
+        )
 
     def read_as(self, model: CompiledModel) -> CompiledModel:
         """A student's model whose numbers are read as the nearest that the program gives."""
@@ -131,6 +139,7 @@ def judge(
     *,
     steps: int,
     snapshot: int = 0,
+    error: float = np.nan,
 ) -> Student:
     """Runs a student on every input of the domain.
 
@@ -141,12 +150,18 @@ def judge(
       inputs: all inputs of the domain.
       steps: training steps.
       snapshot: as in `Student`.
+      error: the largest error of an output where every input has been run and was right, as
+        `Trained` has it: they are not run once more.
     """
     model = teacher.read_as(model)
     if not all(np.isfinite(value).all() for value in model.weights.values()):
         failed = Verification(len(inputs.codes), len(inputs.codes), np.inf, "", 1, 1)
         return Student(teacher.id, model, readout, failed, np.inf, steps, snapshot)
-    result = verify(model, teacher.table, None)
+    if np.isnan(error):
+        result = verify(model, teacher.table, None)
+    else:
+        positions = int((inputs.lengths - 1).sum())
+        result = Verification(len(inputs.codes), 0, error, positions=positions)
     rows = np.random.default_rng(0).permutation(len(inputs.codes))[:LOSS_INPUTS]
     own = teacher.model.architecture
     codes, lengths = inputs.codes[rows], inputs.lengths[rows]
@@ -159,6 +174,11 @@ def judge(
         own.output_size,
     )
     return Student(teacher.id, model, readout, result, float(loss), steps, snapshot)
+
+
+def _apart(values: np.ndarray) -> np.ndarray:
+    """Which neighbours of ascending numbers verification tells apart."""
+    return np.diff(values) > TOLERANCE * np.maximum(1, np.abs(values[1:]))
 
 
 def _outputs(model: CompiledModel, codes: np.ndarray, lengths: np.ndarray) -> Outputs:
