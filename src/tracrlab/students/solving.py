@@ -35,9 +35,9 @@ ITERATIONS = 400
 LEAST_VARIANCE = 1e-2
 #: Inputs of the first solution, solutions at most in a stream, and inputs that each adds: those
 #: that are wrong, and again until they are so many.
-FIRST_INPUTS, ROUNDS, ADDED = 128, 8, 64
+FIRST_INPUTS, ROUNDS, ADDED = 128, 16, 64
 #: Solutions without a better one that end the search in a stream.
-PATIENCE = 3
+PATIENCE = 5
 #: The loss from which on no better solution is looked for: well within the gate.
 SURE_LOSS = 0.8 * GATE_LOSS
 #: Over the mean square of a feature: as little as float32 weights allow.
