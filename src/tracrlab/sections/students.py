@@ -132,7 +132,7 @@ class NaturalTraining(StudentTraining):
 class StudentZoo(Section):
     """Keys that the compressed and the natural zoo share."""
 
-    models: Count = Field(1500, description="teachers taken from the standard zoo, in its order")
+    models: Count = Field(2400, description="teachers taken from the standard zoo, in its order")
     ops: OpsRange = Field((3, 8), description="fewest and most ops of a teacher's program")
     ratio: Ratio = Field(0.5, description="width of a student's residual stream over its teacher's")
     max_d_model: Count = Field(96, description="widest teacher; wider ones are counted, not used")
@@ -144,7 +144,7 @@ class StudentZoo(Section):
         0, ge=0, le=100, description="further copies of an accepted student, a chunk of steps apart"
     )
     rotate: bool = Field(False, description="turn each student's residual basis at random")
-    shard_size: Count = Field(150, description="teachers of a shard, and of a job")
+    shard_size: Count = Field(240, description="teachers of a shard, and of a job")
     shape_teachers: Count = Field(
         32, description="students that could be trained while one padded shape is compiled"
     )
