@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tracrlab.students import plain, stepping
-from tracrlab.students.marks import WRONG, Wanted
+from tracrlab.students.marks import WRONG
 from tracrlab.students.stacking import stack
 from tracrlab.students.transformer import Outputs
 
 if TYPE_CHECKING:
-    from tracrlab.students.training import Arrays, Fixed, Inputs, Trained, TrainingSettings
+    from tracrlab.students.training import Fixed, Inputs, Trained, TrainingSettings
 
 #: Inputs that students are run on at a time.
 AT_ONCE = 256
@@ -109,11 +109,10 @@ def _looks(
             return found.marks[None], np.array([found.bad]), np.array([found.error])
 
         return of_one
-    teachers = [_one(fixed.teachers, number) for number in range(len(states))]
     weights = stack(
         [
-            stepping.student_weights(state.parameters, teacher, settings.trained)
-            for state, teacher in zip(states, teachers, strict=True)
+            stepping.student_weights(state.parameters, job.teacher, settings.trained)
+            for state, job in zip(states, fixed.jobs, strict=True)
         ]
     )
     weights.pop("readout")
@@ -124,14 +123,10 @@ def _looks(
             weights,
             inputs.codes[rows],
             inputs.lengths[rows],
-            Wanted(*(part[lanes, rows] for part in fixed.wanted)),
+            fixed.wanted.of((lanes, rows)),
             fixed.tolerances > 0,
             inputs.causal,
         )
         return np.asarray(found), np.asarray(bad), np.full(len(states), np.nan)
 
     return of_all
-
-
-def _one(stacked: Arrays, number: int) -> Arrays:
-    return {name: np.asarray(value[number]) for name, value in stacked.items()}

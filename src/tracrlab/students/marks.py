@@ -26,6 +26,6 @@ class Wanted(NamedTuple):
     below: np.ndarray
     above: np.ndarray
 
-    def of(self, rows: np.ndarray) -> Wanted:
-        """Those of some inputs."""
+    def of(self, rows: np.ndarray | tuple[np.ndarray, ...]) -> Wanted:
+        """Those of some inputs; where several models' are stacked, rows of each."""
         return Wanted(self.values[rows], self.below[rows], self.above[rows])
